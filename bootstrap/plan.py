@@ -1,0 +1,267 @@
+"""Settings + hardware + programs.yaml -> Plan: the files to write, the program to become. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bootstrap import slurm_conf, supervisord_conf
+from bootstrap.hardware import Hardware, StateFolder
+from bootstrap.munge_key import BAKED_WARNING, MungeKey
+from bootstrap.settings import Problem, Settings
+from bootstrap.variables import SLURMCTLD_PORT, SLURMD_PORT
+
+RUN_FOLDER = "/run/gpu-watchdog"
+PROGRAMS_FOLDER = "/etc/gpu-watchdog/programs"
+SUPERVISORD_CONF = "/etc/supervisor/supervisord.conf"
+"""One of the places where a bare supervisorctl looks."""
+MUNGE_KEY_FILE = "/etc/munge/munge.key"
+MUNGE_SOCKET = "/run/munge/munge.socket.2"
+
+# What supervisord and so every program sees of the pod's environment; secrets are not among it.
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES", "CUDA_VERSION")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file to write. A secret's content is shown nowhere."""
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+    owner: str = "root"
+    secret: bool = False
+    block: bool = False
+    """The content is a block between marks in a file that others write too (bootstrap.hosts)."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder to make."""
+
+    path: str
+    mode: int = 0o755
+    owner: str = "root"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the boot will do, in this order."""
+
+    folders: tuple[Folder, ...]
+    files: tuple[File, ...]
+    pruned_folder: str
+    """Files in it that the plan does not have are removed: programs of an earlier role."""
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    notices: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the product itself lies in the pod."""
+
+    python: str
+    code: str
+    conf: str
+
+
+def state_folder(settings: Settings, hardware: Hardware) -> str:
+    """STATE_DIR or its default."""
+    if settings.state_dir:
+        return settings.state_dir
+    return "/workspace/.gpu-watchdog" if hardware.workspace_is_volume else "/var/lib/gpu-watchdog"
+
+
+def ports(settings: Settings) -> tuple[int, ...]:
+    """TCP ports that this pod's daemons will listen on."""
+    if settings.role == "head":
+        return (SLURMCTLD_PORT, SLURMD_PORT, settings.gpu_exporter_port, settings.slurm_exporter_port)
+    return (SLURMD_PORT, settings.gpu_exporter_port)
+
+
+def users(catalogue: supervisord_conf.Catalogue) -> tuple[str, ...]:
+    """System users that the programs run as; slurmctld drops to slurm by itself."""
+    return tuple(sorted({program.user for program in catalogue.programs.values()} | {"slurm"}))
+
+
+def check(settings: Settings, hardware: Hardware, state: StateFolder) -> Iterable[Problem]:
+    """What stands between these settings and this machine."""
+    version = hardware.slurm_version
+    if version is None:
+        yield Problem(
+            "Slurm", "is not installed (no working slurmd on PATH)", "Install slurmd, slurmctld and slurm-client"
+        )
+    elif version < slurm_conf.OLDEST_SLURM:
+        found, oldest = ".".join(map(str, version)), "22.05"
+        yield Problem(
+            f"Slurm {found}",
+            f"is too old: pods join by dynamic nodes, which came with {oldest}",
+            "Use Debian 12 or later, or the gpu-watchdog image, which brings its own Slurm",
+        )
+    for user in hardware.missing_users:
+        yield Problem(f"The system user {user}", "does not exist", f"Create it: useradd --system {user}")
+    if hardware.address is None and settings.node_ip is None:
+        yield Problem("This pod", "has no network address that others could reach", "Give it a network, or set NODE_IP")
+    names = {
+        settings.gpu_exporter_port: "GPU_EXPORTER_PORT",
+        settings.slurm_exporter_port: "SLURM_EXPORTER_PORT",
+        SLURMCTLD_PORT: "slurmctld's port",
+        SLURMD_PORT: "slurmd's port",
+    }
+    for port in hardware.taken_ports:
+        write = "Choose another port" if "EXPORTER" in names[port] else "Stop that process"
+        yield Problem(f"{names[port]} {port}", "is taken by another process", write)
+    if settings.role == "head" and state.problem:
+        source = "STATE_DIR" if settings.state_dir else "STATE_DIR (default)"
+        yield Problem(f"{source} {state.path}", state.problem, state.write)
+    own_name = settings.node_name or hardware.hostname
+    own_address = settings.node_ip or hardware.address
+    if settings.role == "head":
+        for worker in settings.workers:
+            if worker.name in (own_name, hardware.hostname) or worker.address == own_address:
+                yield Problem(
+                    f"WORKER_NODES entry {worker.name}:{worker.address}",
+                    "is this head itself",
+                    "List workers only; the head computes anyway",
+                )
+
+
+def build(
+    settings: Settings,
+    hardware: Hardware,
+    key: MungeKey,
+    catalogue: supervisord_conf.Catalogue,
+    supervisord_base: bytes,
+    paths: Paths,
+    environ: Mapping[str, str],
+) -> Plan:
+    """The plan for settings and hardware that have no problems (check)."""
+    assert settings.role is not None and hardware.slurm_version is not None
+    head = settings.role == "head"
+    node_name = settings.node_name or hardware.hostname
+    address = settings.node_ip or hardware.address or ""
+    controller_host = address if head else (settings.head_address or "")
+    resources = slurm_conf.resources(
+        host_cpus=hardware.host_cpus,
+        host_memory_mb=hardware.host_memory_mb,
+        limit_cpus=hardware.limits.cpus,
+        limit_memory_mb=hardware.limits.memory_mb,
+        hint_cpus=settings.cpu_hint,
+        hint_memory_mb=settings.memory_hint_mb,
+    )
+    hosts_block, controller_name = _hosts_block(settings, hardware, node_name, address, controller_host)
+    controller = f"{controller_name}:{SLURMCTLD_PORT}"
+    join = ["--node", node_name, "--address", address, "--controller", controller]
+    join += ["--cpus", str(resources.cpus), "--memory", str(resources.memory_mb), "--once", f"{RUN_FOLDER}/joined"]
+    if head:
+        join += [f"--announce={worker.name}={worker.address}" for worker in settings.workers]
+    else:
+        join.append("--worker")
+    values = {
+        "python": paths.python,
+        "code": paths.code,
+        "conf": paths.conf,
+        "munge_key_file": MUNGE_KEY_FILE,
+        "munge_socket": MUNGE_SOCKET,
+        "node_name": node_name,
+        "node_conf": resources.conf_line(),
+        "controller": controller,
+        "join_arguments": shlex.join(join),
+        "gpu_exporter_port": str(settings.gpu_exporter_port),
+        "slurm_exporter_port": str(settings.slurm_exporter_port),
+        "wait_munge": f"munge={MUNGE_SOCKET}",
+        "wait_controller": f"listening={SLURMCTLD_PORT}" if head else f"controller={controller}",
+    }
+    launcher = [paths.python, "-I", "-S", f"{paths.code}/bootstrap/launch.py"]
+    sections = supervisord_conf.sections(catalogue, settings.role, values, launcher)
+    state = f"{state_folder(settings, hardware)}/{settings.cluster_name}"
+    slurmctld_state = f"{state}/slurmctld"
+    files = [
+        File(MUNGE_KEY_FILE, key.content, 0o400, "munge", secret=True),
+        File(SUPERVISORD_CONF, supervisord_base),
+        *(File(f"{PROGRAMS_FOLDER}/{name}.conf", text.encode()) for name, text in sections.items()),
+    ]
+    folders = [
+        Folder("/etc/munge", 0o700, "munge"),
+        Folder("/run/munge", 0o755, "munge"),
+        Folder("/var/lib/munge", 0o711, "munge"),
+        Folder("/var/log/munge", 0o700, "munge"),
+        Folder("/etc/supervisor"),
+        Folder(PROGRAMS_FOLDER),
+        Folder(RUN_FOLDER),
+        Folder("/var/log/gpu-watchdog", 0o750),
+        Folder("/var/spool/slurmd"),
+    ]
+    if head:
+        folders += [Folder("/etc/slurm"), Folder(state), Folder(slurmctld_state, 0o700, "slurm")]
+        conf = slurm_conf.slurm_conf(
+            cluster_name=settings.cluster_name,
+            partition_name=settings.partition_name,
+            max_nodes=settings.max_nodes,
+            controller_hostname=hardware.hostname,
+            controller_address=address,
+            state_folder=slurmctld_state,
+            slurm_version=hardware.slurm_version,
+        )
+        files += [
+            File("/etc/slurm/slurm.conf", conf.encode()),
+            File("/etc/slurm/gres.conf", slurm_conf.gres_conf().encode()),
+            File("/etc/slurm/cgroup.conf", slurm_conf.cgroup_conf(hardware.slurm_version).encode()),
+        ]
+    files.append(File("/etc/hosts", hosts_block.encode(), block=True))
+    notices = [
+        f"{settings.role} {node_name} at {address} in cluster {settings.cluster_name}:"
+        f" {resources.cpus} CPUs, {resources.memory_mb} MiB, {len(hardware.gpus)} GPUs,"
+        f" Slurm {'.'.join(map(str, hardware.slurm_version))}",
+    ]
+    warnings = []
+    if key.baked:
+        warnings.append(BAKED_WARNING)
+    if hardware.gpu_error:
+        warnings.append(f"the GPUs could not be listed: {hardware.gpu_error}")
+    return Plan(
+        folders=tuple(folders),
+        files=tuple(files),
+        pruned_folder=PROGRAMS_FOLDER,
+        command=(paths.python, "-m", "supervisor.supervisord", "-c", SUPERVISORD_CONF),
+        environment={name: environ[name] for name in PASSED_ON if name in environ},
+        notices=tuple(notices),
+        warnings=tuple(warnings),
+    )
+
+
+def _hosts_block(
+    settings: Settings, hardware: Hardware, node_name: str, address: str, controller_host: str
+) -> tuple[str, str]:
+    """The lines between our marks in /etc/hosts, and the name by which Slurm's programs find the controller.
+
+    Slurm cuts host:port at the first colon, so an IPv6 head gets a name of its own.
+    """
+    lines = []
+    own_names = [hardware.hostname] if not hardware.own_name_in_hosts else []
+    if node_name != hardware.hostname:
+        own_names.append(node_name)
+    if own_names:
+        lines.append(f"{address} {' '.join(own_names)}")
+    if settings.role == "head":
+        lines += [f"{worker.address} {worker.name}" for worker in settings.workers]
+    controller = controller_host
+    if ":" in controller_host:
+        controller = "gpu-watchdog-head"
+        lines.append(f"{controller_host} {controller}")
+    return "".join(f"{line}\n" for line in lines), controller
+
+
+def show(plan: Plan) -> str:
+    """Every folder and file of the plan as text, secrets masked."""
+    parts = []
+    for folder in plan.folders:
+        parts.append(f"# folder {folder.path} {folder.mode:04o} {folder.owner}")
+    for file in plan.files:
+        parts.append(f"# file {file.path} {file.mode:04o} {file.owner}")
+        parts.append("(hidden)" if file.secret else file.content.decode().rstrip("\n"))
+    parts.append(f"# command {shlex.join(plan.command)}")
+    return "\n".join(parts) + "\n"

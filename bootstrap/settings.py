@@ -1,0 +1,146 @@
+"""Environment mapping -> Settings and every problem with it. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.variables import SLURMCTLD_PORT, SLURMD_PORT, VARIABLES, Variable, Worker, Wrong
+
+# Variables of RunPod and of its base images: right as they are, however near to one of ours.
+_FOREIGN = {"NODE_RANK", "NODE_ADDR", "PRIMARY_ADDR", "HOST_NODE_ADDR", "NUM_NODES", "PRIMARY_PORT", "MASTER_ADDR"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing the user must change before this pod can boot."""
+
+    subject: str
+    """The variable and its value, or the part of the system."""
+    wrong: str
+    write: str
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.wrong}. {self.write}."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment asks for. None: to be detected, or (role) missing and reported as a problem."""
+
+    role: str | None = None
+    head_address: str | None = None
+    cluster_name: str = "gpu-watchdog"
+    workers: tuple[Worker, ...] = ()
+    max_nodes: int = 100
+    partition_name: str = "gpu"
+    node_ip: str | None = None
+    node_name: str | None = None
+    munge_key: bytes | None = field(default=None, repr=False)
+    munge_key_file: str | None = None
+    state_dir: str | None = None
+    gpu_exporter_port: int = 9400
+    slurm_exporter_port: int = 9341
+    cpu_hint: int | None = None
+    """RUNPOD_CPU_COUNT, where it is a number."""
+    memory_hint_mb: int | None = None
+    """RUNPOD_MEM_GB in MiB, where it is a number."""
+
+
+def read(environ: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
+    """Settings from the environment, with all that is wrong in it; a wrong value reads as an unset one.
+
+    Empty counts as unset. Secrets never appear in a problem.
+    """
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for variable in VARIABLES:
+        values[variable.name], problem = _value(variable, environ)
+        if problem:
+            problems.append(problem)
+    named_wrong = {problem.subject.partition("=")[0] for problem in problems}
+    role = values["NODE_ROLE"]
+    if role is None and not named_wrong & {"NODE_ROLE", "NODE_RANK"}:
+        problems.append(Problem("NODE_ROLE", "is not set", "Set it to head or to worker"))
+    if role == "worker" and values["HEAD_NODE_IP"] is None and not named_wrong & {"HEAD_NODE_IP", "PRIMARY_ADDR"}:
+        problems.append(Problem("HEAD_NODE_IP", "is not set, which a worker needs", "Set it to the head's address"))
+    settings = Settings(
+        role=role,
+        head_address=values["HEAD_NODE_IP"],
+        cluster_name=values["CLUSTER_NAME"],
+        workers=values["WORKER_NODES"],
+        max_nodes=values["MAX_NODES"],
+        partition_name=values["PARTITION_NAME"],
+        node_ip=values["NODE_IP"],
+        node_name=values["NODE_NAME"],
+        munge_key=values["MUNGE_KEY"],
+        munge_key_file=values["MUNGE_KEY_FILE"],
+        state_dir=values["STATE_DIR"],
+        gpu_exporter_port=values["GPU_EXPORTER_PORT"],
+        slurm_exporter_port=values["SLURM_EXPORTER_PORT"],
+        cpu_hint=_hint(environ.get("RUNPOD_CPU_COUNT", ""), 1),
+        memory_hint_mb=_hint(environ.get("RUNPOD_MEM_GB", ""), 1024),
+    )
+    problems += _contradictions(settings, named_wrong)
+    return settings, problems
+
+
+def _value(variable: Variable, environ: Mapping[str, str]) -> tuple[Any, Problem | None]:
+    for name, parse in ((variable.name, variable.parse), (variable.alias, variable.parse_alias or variable.parse)):
+        text = environ.get(name, "") if name else ""
+        if not text:
+            continue
+        try:
+            return parse(text), None
+        except Wrong as wrong:
+            return variable.fallback, Problem(f"{name}={_shown(text, variable)}", wrong.wrong, wrong.write)
+    return variable.fallback, None
+
+
+def _shown(text: str, variable: Variable) -> str:
+    if variable.secret:
+        return "(hidden)"
+    # repr keeps control characters from acting on the terminal or from starting a line of their own.
+    return repr(text if len(text) <= 120 else f"{text[:117]}...")
+
+
+def _hint(text: str, unit: int) -> int | None:
+    """RunPod's own figures are taken where they make sense and are nobody's mistake where they do not."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return int(number * unit) if 0 < number < 1_000_000 else None
+
+
+def _contradictions(settings: Settings, named_wrong: set[str]) -> Iterable[Problem]:
+    if settings.gpu_exporter_port == settings.slurm_exporter_port and settings.role != "worker":
+        yield Problem(
+            f"GPU_EXPORTER_PORT={settings.gpu_exporter_port} and SLURM_EXPORTER_PORT={settings.slurm_exporter_port}",
+            "are the same port",
+            "Give each exporter its own",
+        )
+    for name, port in (("GPU", settings.gpu_exporter_port), ("SLURM", settings.slurm_exporter_port)):
+        if port in (SLURMCTLD_PORT, SLURMD_PORT):
+            yield Problem(f"{name}_EXPORTER_PORT={port}", "is a port of Slurm's own daemons", "Choose another")
+    if len(settings.workers) >= settings.max_nodes and "MAX_NODES" not in named_wrong:
+        yield Problem(
+            f"WORKER_NODES with {len(settings.workers)} workers",
+            f"and the head do not fit into MAX_NODES={settings.max_nodes}",
+            f"Set MAX_NODES to {len(settings.workers) + 1} or more, or list fewer workers",
+        )
+
+
+def near_misses(environ: Mapping[str, str]) -> list[str]:
+    """A hint for each variable that looks like a misspelt one of ours."""
+    known = [variable.name for variable in VARIABLES]
+    hints = []
+    for name in sorted(environ):
+        if name in known or name in _FOREIGN or not environ[name]:
+            continue
+        found = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.85)
+        if found and not environ.get(found[0]):
+            hints.append(f"{name} is set but means nothing here: did you mean {found[0]}?")
+    return hints

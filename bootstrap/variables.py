@@ -1,0 +1,241 @@
+"""Every environment variable the pod reads: its default, its meaning, and how its text becomes a value. Pure.
+
+A parser takes the text and returns the value, or raises Wrong with what is wrong and what to write instead.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+ROLES = ("head", "worker")
+SLURMCTLD_PORT = 6817
+SLURMD_PORT = 6818
+MUNGE_KEY_MIN_BYTES = 32
+MUNGE_KEY_MAX_BYTES = 1024
+"""munged's own limits on a key file (munge/src/libcommon/munge_defs.h)."""
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
+_DNS_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
+_PATH = re.compile(r"/[A-Za-z0-9._+@-]+(?:/[A-Za-z0-9._+@-]+)*/?")
+# Names that Slurm takes for something else (slurm.conf(5): NodeName, PartitionName).
+_RESERVED = {"default", "all", "localhost", "none"}
+
+
+class Wrong(ValueError):
+    """What is wrong with a value, and what to write instead."""
+
+    def __init__(self, wrong: str, write: str) -> None:
+        super().__init__(f"{wrong}. {write}")
+        self.wrong = wrong
+        self.write = write
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker known in advance."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One row of the pod's interface."""
+
+    name: str
+    default: str
+    """As the documentation shows it."""
+    meaning: str
+    parse: Callable[[str], Any]
+    fallback: Any = None
+    """The value when it is unset."""
+    alias: str = ""
+    """RunPod's own variable that stands in when this one is unset."""
+    parse_alias: Callable[[str], Any] | None = None
+    secret: bool = False
+
+
+def role(text: str) -> str:
+    """head or worker."""
+    if text in ROLES:
+        return text
+    near = f" (did you mean {text.lower()}?)" if text.lower() in ROLES else ""
+    raise Wrong(f"is not a role{near}", "Write head for the one pod that schedules, worker for all others")
+
+
+def role_of_rank(text: str) -> str:
+    """NODE_RANK of a RunPod Instant Cluster: 0 is the head."""
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise Wrong("is not a rank", "Write NODE_ROLE=head or NODE_ROLE=worker instead")
+    return "head" if int(text) == 0 else "worker"
+
+
+def name(text: str) -> str:
+    """A Slurm cluster, partition or node name."""
+    if not _NAME.fullmatch(text):
+        raise Wrong(
+            "is not a name Slurm can take",
+            "Write 1 to 63 letters, digits, - or _, with a letter or digit first and last",
+        )
+    if text.lower() in _RESERVED:
+        raise Wrong("is a word that Slurm keeps for itself", "Choose another name")
+    return text
+
+
+def address(text: str) -> str:
+    """An IPv4 or IPv6 address that other pods can reach; normalised."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        raise Wrong("is not an IP address", "Write an address alone, such as 10.0.0.5 or fd00::5") from None
+    return str(_reachable(found))
+
+
+def _reachable(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    if found.is_loopback or found.is_unspecified or found.is_multicast:
+        raise Wrong("is an address that no other pod can reach", "Write the pod's address on its network")
+    return found
+
+
+def head_address(text: str) -> str:
+    """An address or a DNS name, without a port."""
+    write = "Write the head's address or DNS name alone, such as 10.0.0.5 or PODID.runpod.internal"
+    try:
+        return str(_reachable(ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))))
+    except Wrong as wrong:
+        raise Wrong(wrong.wrong, write) from None
+    except ValueError:
+        pass
+    if re.fullmatch(r"[^:]+:[0-9]+|\[.*\]:[0-9]+", text):
+        host = text.rpartition(":")[0]
+        raise Wrong("has a port", f"Write it without one: {host} (Slurm's port {SLURMCTLD_PORT} is used)")
+    if not _DNS_NAME.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
+        raise Wrong("is neither an IP address nor a DNS name", write)
+    if text.lower().rstrip(".") == "localhost":
+        raise Wrong("is this pod itself", write)
+    return text.rstrip(".")
+
+
+def workers(text: str) -> tuple[Worker, ...]:
+    """`hostname1:ip1,hostname2:[ipv6]`, without duplicates."""
+    found: list[Worker] = []
+    names: set[str] = set()
+    addresses: set[str] = set()
+    for entry in text.split(","):
+        entry = entry.strip()
+        if not entry:
+            continue
+        shown = entry if len(entry) <= 80 else f"{entry[:77]}..."
+        worker_name, colon, ip_text = entry.partition(":")
+        if not colon or not ip_text:
+            raise Wrong(f"has the entry {shown!r} without an address", "Write hostname:ip for each worker")
+        if ":" in ip_text and not re.fullmatch(r"\[.*\]", ip_text):
+            raise Wrong(
+                f"has the entry {shown!r} with a port or a bare IPv6 address", "Write hostname:ip or name:[ipv6]"
+            )
+        try:
+            worker = Worker(name(worker_name), address(ip_text.removeprefix("[").removesuffix("]")))
+        except Wrong as wrong:
+            raise Wrong(f"has the entry {shown!r}, part of which {wrong.wrong}", wrong.write) from None
+        if worker.name in names or worker.address in addresses:
+            raise Wrong(f"has {shown!r} although that name or address is in it already", "List each worker once")
+        names.add(worker.name)
+        addresses.add(worker.address)
+        found.append(worker)
+    return tuple(found)
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """A parser for a decimal number from low to high."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise Wrong(f"is not a whole number from {low} to {high}", "Write digits only")
+        return int(text)
+
+    return parse
+
+
+def path(text: str) -> str:
+    """An absolute path that can stand in any of the generated files as it is."""
+    if not _PATH.fullmatch(text) or any(part in (".", "..") for part in text.split("/")):
+        raise Wrong(
+            "is not a path that can be used here",
+            "Write an absolute path of letters, digits and . _ + @ - only, not / itself",
+        )
+    return text.rstrip("/")
+
+
+def munge_secret(text: str) -> bytes:
+    """The cluster's secret as bytes; white space around it is dropped, as a secret store may add a newline."""
+    secret = text.strip().encode("utf-8", "surrogateescape")
+    if len(secret) < MUNGE_KEY_MIN_BYTES:
+        raise Wrong(
+            f"has {len(secret)} bytes, which can be guessed",
+            f"Write {MUNGE_KEY_MIN_BYTES} bytes or more, the same on all pods; openssl rand -hex 32 makes some",
+        )
+    return secret
+
+
+_port = whole_number(1, 65535)
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "NODE_ROLE",
+        "none, required",
+        "`head` or `worker`",
+        role,
+        alias="NODE_RANK",
+        parse_alias=role_of_rank,
+    ),
+    Variable(
+        "HEAD_NODE_IP",
+        "none, required on workers",
+        "address or DNS name of the head (`PODID.runpod.internal`), resolved anew at each attempt",
+        head_address,
+        alias="PRIMARY_ADDR",
+    ),
+    Variable("CLUSTER_NAME", "gpu-watchdog", "Slurm cluster name", name, "gpu-watchdog"),
+    Variable(
+        "WORKER_NODES",
+        "empty",
+        "`hostname1:ip1,hostname2:ip2`: workers known in advance (IPv6 in brackets), shown as down until they join",
+        workers,
+        (),
+    ),
+    Variable("MAX_NODES", "100", "Slurm MaxNodeCount: how many pods the cluster can have", whole_number(1, 65000), 100),
+    Variable("PARTITION_NAME", "gpu", "the one partition, with all nodes, default", name, "gpu"),
+    Variable(
+        "NODE_IP",
+        "detected",
+        "this pod's address as its peers reach it, else podnet1, ens1, the default route",
+        address,
+        alias="NODE_ADDR",
+    ),
+    Variable("NODE_NAME", "detected", "this pod's Slurm node name, else its hostname up to the first dot", name),
+    Variable(
+        "MUNGE_KEY",
+        "none",
+        "the cluster's secret, any string of 32 bytes or more: the same string on all pods is the same munge key",
+        munge_secret,
+        secret=True,
+    ),
+    Variable(
+        "MUNGE_KEY_FILE",
+        "none",
+        "a munge key file (32 to 1024 bytes, used as it is) for where MUNGE_KEY is unset; else the image's own key",
+        path,
+    ),
+    Variable(
+        "STATE_DIR",
+        "/workspace/.gpu-watchdog where /workspace is a mounted volume, else /var/lib/gpu-watchdog",
+        "slurmctld's state, so that a restarted head keeps its jobs and nodes",
+        path,
+    ),
+    Variable("GPU_EXPORTER_PORT", "9400", "port of the GPU metrics", _port, 9400),
+    Variable("SLURM_EXPORTER_PORT", "9341", "port of the Slurm metrics (head only)", _port, 9341),
+)

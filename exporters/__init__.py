@@ -1,0 +1,1 @@
+"""The GPU and the Slurm exporter, and what they share: exposition, sampling, serving."""

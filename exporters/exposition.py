@@ -1,0 +1,64 @@
+"""Families -> Prometheus text format 0.0.4. Pure, and fast: plain string building.
+
+Format: prometheus/docs, instrumenting/exposition_formats.md. prometheus_client cannot be used for rendering, as it
+appends `_total` to a counter's HELP and TYPE lines, which dcgm-exporter's names do not have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_LABEL_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+_HELP_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n"})
+
+
+@dataclass(frozen=True)
+class Family:
+    """One metric: samples are (labels as `labels` renders them, value as `number` or a fixed format prints it)."""
+
+    name: str
+    type: str
+    help: str
+    samples: Sequence[tuple[str, str]] = field(default_factory=list)
+
+
+def labels(pairs: Mapping[str, str]) -> str:
+    """`{name="value",...}` in the mapping's order, empty for none."""
+    if not pairs:
+        return ""
+    return "{" + ",".join(f'{name}="{escape(value)}"' for name, value in pairs.items()) + "}"
+
+
+def escape(value: str) -> str:
+    """A label value: backslash, quote and line feed escaped; what is not UTF-8 replaced."""
+    return value.translate(_LABEL_ESCAPES).encode("utf-8", "replace").decode("utf-8")
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as the same number."""
+    if isinstance(value, int):
+        return str(value)
+    if math.isinf(value) or math.isnan(value):
+        return {math.inf: "+Inf", -math.inf: "-Inf"}.get(value, "NaN")
+    return repr(value)
+
+
+def single(name: str, help: str, value: float, type: str = "gauge") -> Family:
+    """A family of one sample without labels."""
+    return Family(name, type, help, [("", number(value))])
+
+
+def render(families: Iterable[Family]) -> bytes:
+    """The whole exposition; a family without samples is left out."""
+    parts: list[str] = []
+    for family in families:
+        if not family.samples:
+            continue
+        name = family.name
+        parts.append(f"# HELP {name} {family.help.translate(_HELP_ESCAPES)}\n# TYPE {name} {family.type}\n")
+        parts += [f"{name}{label_text} {value}\n" for label_text, value in family.samples]
+    return "".join(parts).encode()

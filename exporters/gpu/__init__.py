@@ -1,0 +1,1 @@
+"""GPU metrics under DCGM's names, read from NVML."""

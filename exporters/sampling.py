@@ -1,0 +1,147 @@
+"""EDGE: background reading of sources, each in a thread of its own, so that one that hangs is alone.
+
+A thread stuck in a C call cannot be ended. So a source has one thread for good: while it is stuck the source is
+not asked again, its last value is withheld, and it comes back by itself when the call returns.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading(Generic[T_co]):
+    """What a source has to say now. Times in seconds."""
+
+    value: T_co | None
+    """Of the last attempt, only if it succeeded and is not older than the source allows."""
+    error: str
+    """Why there is no value; empty otherwise."""
+    age: float | None
+    """Since the last success began to be read; None before the first."""
+    duration: float | None
+    """Of the last finished attempt."""
+    failures: int
+    """Attempts that failed or went over the deadline, since start."""
+
+
+class Source(Generic[T]):
+    """One thing to read, at most once at a time."""
+
+    def __init__(self, name: str, read: Callable[[], T], *, deadline: float, max_age: float) -> None:
+        """deadline: seconds after which an attempt counts as hung; max_age: seconds a value may be served."""
+        self.name = name
+        self.deadline = deadline
+        self.max_age = max_age
+        self._read = read
+        self._condition = threading.Condition()
+        self._wanted = False
+        self._stopped = False
+        self._busy_since: float | None = None
+        self._hang_counted = False
+        self._value: T | None = None
+        self._error = "not read yet"
+        self._value_time: float | None = None
+        self._duration: float | None = None
+        self._failures = 0
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def request(self) -> None:
+        """Ask for a new reading; nothing happens while one is under way."""
+        with self._condition:
+            if self._busy_since is None:
+                self._busy_since = time.monotonic()
+                self._hang_counted = False
+                self._wanted = True
+                self._condition.notify_all()
+
+    def wait(self, until: float) -> None:
+        """Return when no reading is under way, or at a time (monotonic) at the latest."""
+        with self._condition:
+            while self._busy_since is not None:
+                left = until - time.monotonic()
+                if left <= 0 or self._hung(time.monotonic()):
+                    return
+                self._condition.wait(left)
+
+    def stop(self) -> None:
+        """End the thread once it is idle: this source is not read any more."""
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+
+    def reading(self) -> Reading[T]:
+        """The state now."""
+        with self._condition:
+            now = time.monotonic()
+            age = None if self._value_time is None else now - self._value_time
+            error = self._error
+            if self._busy_since is not None and self._hung(now):
+                if not self._hang_counted:
+                    self._hang_counted = True
+                    self._failures += 1
+                error = f"no answer for {now - self._busy_since:.0f} s"
+            elif not error and age is not None and age > self.max_age:
+                error = f"last read {age:.0f} s ago"
+            return Reading(None if error else self._value, error, age, self._duration, self._failures)
+
+    def _hung(self, now: float) -> bool:
+        return self._busy_since is not None and now - self._busy_since > self.deadline
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._wanted:
+                    if self._stopped:
+                        return
+                    self._condition.wait()
+                self._wanted = False
+            value, error, started = None, "", time.monotonic()
+            try:
+                value = self._read()
+            except Exception as failure:  # noqa: BLE001  # a source that fails must not end its thread
+                error = str(failure) or type(failure).__name__
+            with self._condition:
+                if error and error != self._error:
+                    log.warning("%s: %s", self.name, error)
+                elif not error and self._error and self._value_time is not None:
+                    log.info("%s: works again", self.name)
+                self._duration = time.monotonic() - started
+                self._error = error
+                self._value = value
+                if error:
+                    self._failures += not self._hang_counted
+                else:
+                    self._value_time = started
+                self._busy_since = None
+                self._condition.notify_all()
+
+
+def run_rounds(interval: float, sources: Callable[[], Sequence[Source[T]]], publish: Callable[[], None]) -> None:
+    """For ever: ask all sources at once, wait for those that are not hung, publish. Interval in seconds.
+
+    A source that hangs costs a round its deadline once; from then on it is not waited for.
+    """
+    tick = time.monotonic()
+    while True:
+        current = sources()
+        for source in current:
+            source.request()
+        for source in current:
+            source.wait(until=time.monotonic() + source.deadline)
+        try:
+            publish()
+        except Exception:  # a bug in one round must not freeze the page: it ages, and is withheld when it is old
+            log.exception("a round could not be published")
+        tick = max(tick + interval, time.monotonic())
+        time.sleep(max(0.0, tick - time.monotonic()))

@@ -1,0 +1,1 @@
+"""Pods on one machine: Linux namespaces in place of containers, for `make run` and the system tests."""
