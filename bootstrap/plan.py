@@ -101,6 +101,13 @@ def check(settings: Settings, hardware: Hardware, state: StateFolder) -> Iterabl
             f"is too old: pods join by dynamic nodes, which came with {oldest}",
             "Use Debian 12 or later, or the gpu-watchdog image, which brings its own Slurm",
         )
+    controller = settings.head_address if settings.role == "worker" else settings.node_ip or hardware.address
+    if version and version < slurm_conf.OLDEST_IPV6_SLURM and ":" in (controller or ""):
+        yield Problem(
+            f"The head's address {controller}",
+            f"is IPv6, over which slurmd {'.'.join(map(str, version))} cannot fetch its configuration",
+            "Use Slurm 24.11 or later, or an IPv4 address",
+        )
     for user in hardware.missing_users:
         yield Problem(f"The system user {user}", "does not exist", f"Create it: useradd --system {user}")
     if hardware.address is None and settings.node_ip is None:

@@ -9,6 +9,9 @@ from bootstrap.variables import SLURMCTLD_PORT, SLURMD_PORT
 OLDEST_SLURM = (22, 5, 0)
 """The first release with dynamic nodes (slurmd -Z)."""
 
+OLDEST_IPV6_SLURM = (24, 11, 0)
+"""The first release whose slurmd can fetch its configuration over IPv6 (src/common/fetch_config.c)."""
+
 
 @dataclass(frozen=True)
 class NodeResources:

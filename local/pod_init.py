@@ -28,13 +28,14 @@ def main(argv: list[str]) -> int:
     folder = Path(spec.folder)
     join_cgroups(spec)
     flags = ns.CLONE_NEWUTS | ns.CLONE_NEWIPC | ns.CLONE_NEWPID | ns.CLONE_NEWCGROUP
-    if spec.address:
+    if spec.address or spec.without_network:
         flags |= ns.CLONE_NEWNET
     ns.unshare(flags)
     # The launcher plugs the network cable in (our pid names the namespace), then says go.
     print("ready", flush=True)
     if sys.stdin.readline().strip() != "go":
         return 1
+    executed, closed_by_exec = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
@@ -45,6 +46,9 @@ def main(argv: list[str]) -> int:
     # The keeper outlives the terminal and Ctrl-C; signals for the pod go to its PID 1.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    # Only a pod that stands can be entered.
+    os.close(closed_by_exec)
+    os.read(executed, 1)
     (folder / "pid").write_text(f"{pid}\n")
     print("started", flush=True)
     _, status = os.waitpid(pid, 0)
@@ -69,7 +73,6 @@ def enter(spec: Spec) -> None:
     os.umask(0o022)
     os.dup2(2, 1)  # stderr is the pod's log file
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-    os.closerange(3, 256)
     ns.drop_capabilities()
     os.setsid()
     os.execve(spec.command[0], spec.command, spec.environment)  # noqa: S606
@@ -99,9 +102,9 @@ def build_root(spec: Spec) -> Path:
         names = ("bootstrap", "exporters", "conf") if not name else ("",)
         for part in names:
             ns.bind(Path(source) / part, inside(root, CODE_IN_POD) / name / part, read_only=True)
-    link = inside(root, "/usr/local/bin/supervisorctl")
-    if not link.is_symlink():
-        link.symlink_to(f"/{CODE_IN_POD}/venv/bin/supervisorctl")
+    for path, to in spec.links.items():
+        inside(root, path).unlink(missing_ok=True)
+        inside(root, path).symlink_to(to)
     # A container's runtime writes these three; the host's own must not show through.
     write_fresh(inside(root, "/etc/hostname"), f"{spec.hostname}\n")
     own = f"{spec.address} {spec.hostname}\n" if spec.address and spec.own_name_in_hosts else ""

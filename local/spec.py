@@ -12,6 +12,7 @@ PYTHON_IN_POD = f"/{CODE_IN_POD}/venv/bin/python"
 PATH_IN_POD = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NVML_IN_POD = "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"
 FAKE_NVML_STATE_IN_POD = "/etc/fake-nvml.conf"
+FAKE_NVML_FOLDER_IN_POD = "/opt/fake-nvml"
 
 # Emptied at every start, as in a container made from an image in which no daemon ever ran.
 FRESH_FOLDERS = {
@@ -54,7 +55,11 @@ class Spec:
     volumes: Mapping[str, str] = field(default_factory=dict)
     """Folder or file of the machine -> path in the pod."""
     read_only_volumes: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Symbolic links in the pod: path -> target."""
     own_name_in_hosts: bool = True
+    without_network: bool = False
+    """A network of its own that nothing is plugged into."""
     cpus: float = 0.0
     memory: int = 0
 

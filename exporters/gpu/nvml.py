@@ -62,6 +62,8 @@ class Driver:
             return Inventory(version, tuple(found), unreadable)
         except pynvml.NVMLError as error:
             self._lost.set()
+            if error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND:
+                raise NvmlError("no NVIDIA driver here (libnvidia-ml.so.1 is not found)") from None
             raise NvmlError(str(error)) from None
 
     def mark_lost(self) -> None:

@@ -1,0 +1,125 @@
+# GPU Watchdog. `make help` lists what can be done.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# The pods' Python must be readable by every user, as the system's is; the checks run under any from 3.10 on.
+POD_PYTHON ?= /usr/bin/python3
+PYTHON ?= $(POD_PYTHON)
+WORKERS ?= 0
+GPUS ?= 0
+POD ?= head
+TESTS ?=
+
+RUNTIME := build/runtime/.ready
+DEV := build/dev/.ready
+FAKE_NVML := build/fake_nvml/libnvidia-ml.so.1
+NVML_HEADER := build/nvml/nvidia/nvml_dev/include/nvml.h
+BIN := build/dev/bin
+# Pods are started by the same Python that they run.
+LOCAL := $(POD_PYTHON) -B -m local
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# --- a cluster on this machine ---------------------------------------------------------------------------------
+
+.PHONY: run
+run: need-root pod-programs $(RUNTIME) $(if $(filter-out 0,$(GPUS)),$(FAKE_NVML)) ## boot a head here (WORKERS=2 more pods, GPUS=4 simulated on each)
+	@$(LOCAL) run --workers "$(WORKERS)" --gpus "$(GPUS)"
+
+.PHONY: status
+status: need-root ## show the pods, Slurm's nodes and every program
+	@$(LOCAL) status
+
+.PHONY: shell
+shell: need-root ## open a shell in a pod (POD=head, worker1 ...)
+	@$(LOCAL) shell "$(POD)"
+
+.PHONY: stop
+stop: need-root ## end the pods; nothing is left running, mounted or bound
+	@$(LOCAL) stop
+
+# --- checks ----------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: need-root lint types imports unit system ## all checks and tests, system tests included
+
+.PHONY: lint
+lint: $(DEV) ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(DEV) ## mypy --strict
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(DEV) ## which module may import which
+	PYTHONPATH=. $(BIN)/lint-imports --no-logo
+
+.PHONY: unit
+unit: $(DEV) $(FAKE_NVML) ## fast tests of single modules
+	$(BIN)/python -m pytest -m "not system" $(TESTS)
+
+.PHONY: system
+system: need-root pod-programs $(DEV) $(RUNTIME) $(FAKE_NVML) ## real daemons in several pods
+	$(BIN)/python -m pytest -m system $(TESTS)
+
+.PHONY: bench
+bench: need-root pod-programs $(DEV) $(RUNTIME) $(FAKE_NVML) ## boot and recovery times and memory, beside their floors
+	$(BIN)/python -m benchmarks.boot
+
+# --- upkeep ----------------------------------------------------------------------------------------------------
+
+.PHONY: lock
+lock: ## pin the newest allowed dependencies, with hashes (needs uv on PATH)
+	for name in requirements requirements-dev; do \
+		uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url \
+			--custom-compile-command "make lock" --quiet --upgrade $$name.in -o $$name.txt; \
+	done
+
+.PHONY: clean
+clean: ## remove everything that was built here
+	@if [ -e build/local/head ]; then $(LOCAL) stop; fi
+	rm -rf build
+
+# --- what the targets above stand on -----------------------------------------------------------------------------
+
+.PHONY: need-root
+need-root:
+	@if [ "$$(id -u)" != 0 ]; then \
+		echo "Pods need root. Run: sudo make $(firstword $(MAKECMDGOALS)). Without root: make lint types imports unit" >&2; \
+		exit 1; \
+	fi
+
+.PHONY: pod-programs
+pod-programs:
+	@local/packages.sh munged slurmctld slurmd scontrol ip nsenter setpriv curl venv
+
+$(RUNTIME): requirements.txt local/runtime.sh | pod-programs
+	@echo "Making the pods' Python environment ..."
+	@local/runtime.sh build/runtime $(POD_PYTHON)
+	@touch $@
+
+$(DEV): requirements-dev.txt
+	@local/packages.sh venv
+	@echo "Making the checks' Python environment ..."
+	@rm -rf build/dev
+	@$(PYTHON) -m venv build/dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(NVML_HEADER): tests/fake_nvml/requirements.txt
+	@local/packages.sh venv
+	@rm -rf build/nvml build/nvml-pip
+	@$(POD_PYTHON) -m venv build/nvml-pip
+	@build/nvml-pip/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--target build/nvml -r tests/fake_nvml/requirements.txt
+	@rm -rf build/nvml-pip
+	@touch $@
+
+$(FAKE_NVML): $(NVML_HEADER) $(wildcard tests/fake_nvml/*.c tests/fake_nvml/*.h tests/fake_nvml/Makefile)
+	@local/packages.sh cc
+	@$(MAKE) --no-print-directory -C tests/fake_nvml NVML_INCLUDE=$(abspath $(dir $(NVML_HEADER))) OUT=$(abspath $(dir $@))
+	@touch $@

@@ -1,0 +1,1 @@
+"""Tests of bootstrap, one file for each module."""

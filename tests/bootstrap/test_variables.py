@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bootstrap.variables import VARIABLES, Variable, Worker, Wrong
+
+BY_NAME = {variable.name: variable for variable in VARIABLES}
+
+GOOD: list[tuple[str, str, Any]] = [
+    ("NODE_ROLE", "head", "head"),
+    ("NODE_ROLE", "worker", "worker"),
+    ("HEAD_NODE_IP", "10.0.0.5", "10.0.0.5"),
+    ("HEAD_NODE_IP", "fd00:0:0::5", "fd00::5"),
+    ("HEAD_NODE_IP", "[fd00::5]", "fd00::5"),
+    ("HEAD_NODE_IP", "abc123.runpod.internal", "abc123.runpod.internal"),
+    ("HEAD_NODE_IP", "abc123.runpod.internal.", "abc123.runpod.internal"),
+    ("HEAD_NODE_IP", "head", "head"),
+    ("HEAD_NODE_IP", "a" * 63 + "." + "b" * 63, "a" * 63 + "." + "b" * 63),
+    ("CLUSTER_NAME", "team-7_b", "team-7_b"),
+    ("CLUSTER_NAME", "x", "x"),
+    ("CLUSTER_NAME", "a" * 63, "a" * 63),
+    ("WORKER_NODES", "w1:10.0.0.6", (Worker("w1", "10.0.0.6"),)),
+    ("WORKER_NODES", " w1:10.0.0.6 , w2:[fd00::7],", (Worker("w1", "10.0.0.6"), Worker("w2", "fd00::7"))),
+    ("WORKER_NODES", ",", ()),
+    ("MAX_NODES", "1", 1),
+    ("MAX_NODES", "65000", 65000),
+    ("MAX_NODES", "007", 7),
+    ("PARTITION_NAME", "h100", "h100"),
+    ("NODE_IP", "192.168.1.9", "192.168.1.9"),
+    ("NODE_IP", "FD00::9", "fd00::9"),
+    ("NODE_NAME", "pod-1", "pod-1"),
+    ("MUNGE_KEY", "k" * 32, b"k" * 32),
+    ("MUNGE_KEY", "  " + "k" * 40 + "\n", b"k" * 40),
+    ("MUNGE_KEY", "ü" * 16, "ü".encode() * 16),
+    ("MUNGE_KEY", "\udcff" * 32, b"\xff" * 32),
+    ("MUNGE_KEY_FILE", "/run/secrets/munge.key", "/run/secrets/munge.key"),
+    ("STATE_DIR", "/data/slurm_state+1@x", "/data/slurm_state+1@x"),
+    ("STATE_DIR", "/data/", "/data"),
+    ("STATE_DIR", "/.hidden/..x", "/.hidden/..x"),
+    ("GPU_EXPORTER_PORT", "1", 1),
+    ("GPU_EXPORTER_PORT", "65535", 65535),
+    ("SLURM_EXPORTER_PORT", "9999", 9999),
+]
+
+BAD: list[tuple[str, str, str]] = [
+    ("NODE_ROLE", "HEAD", "did you mean head?"),
+    ("NODE_ROLE", "Worker", "did you mean worker?"),
+    ("NODE_ROLE", "foo", "is not a role."),
+    ("NODE_ROLE", " head", "is not a role."),
+    ("NODE_ROLE", "head\n", "is not a role."),
+    ("HEAD_NODE_IP", "10.0.0.5:6817", "Write it without one: 10.0.0.5 ("),
+    ("HEAD_NODE_IP", "head.internal:7000", "Write it without one: head.internal ("),
+    ("HEAD_NODE_IP", "[fd00::5]:6817", "Write it without one: [fd00::5] ("),
+    ("HEAD_NODE_IP", "10.0.0.5 10.0.0.6", "neither an IP address nor a DNS name"),
+    ("HEAD_NODE_IP", " 10.0.0.5", "neither an IP address nor a DNS name"),
+    ("HEAD_NODE_IP", "head.internal\n", "neither an IP address nor a DNS name"),
+    ("HEAD_NODE_IP", "localhost", "is this pod itself"),
+    ("HEAD_NODE_IP", "LocalHost.", "is this pod itself"),
+    ("HEAD_NODE_IP", "127.0.0.1", "no other pod can reach"),
+    ("HEAD_NODE_IP", "::1", "no other pod can reach"),
+    ("HEAD_NODE_IP", "0.0.0.0", "no other pod can reach"),
+    ("HEAD_NODE_IP", "224.0.0.1", "no other pod can reach"),
+    ("HEAD_NODE_IP", "10.0.0.256", "neither an IP address nor a DNS name"),
+    ("HEAD_NODE_IP", "10.0.5", "neither an IP address nor a DNS name"),
+    ("HEAD_NODE_IP", "a..b", "neither an IP address nor a DNS name"),
+    ("HEAD_NODE_IP", "http://head", "neither an IP address nor a DNS name"),
+    ("HEAD_NODE_IP", "a" * 64, "neither an IP address nor a DNS name"),
+    ("HEAD_NODE_IP", ".".join(["a" * 60] * 5), "neither an IP address nor a DNS name"),
+    ("CLUSTER_NAME", "two words", "is not a name Slurm can take"),
+    ("CLUSTER_NAME", "-x", "is not a name Slurm can take"),
+    ("CLUSTER_NAME", "x-", "is not a name Slurm can take"),
+    ("CLUSTER_NAME", "a" * 64, "is not a name Slurm can take"),
+    ("CLUSTER_NAME", "naïve", "is not a name Slurm can take"),
+    ("PARTITION_NAME", "ALL", "keeps for itself"),
+    ("PARTITION_NAME", "default", "keeps for itself"),
+    ("NODE_NAME", "node[1-3]", "is not a name Slurm can take"),
+    ("NODE_NAME", "localhost", "keeps for itself"),
+    ("NODE_NAME", "pod.example", "is not a name Slurm can take"),
+    ("WORKER_NODES", "w1", "'w1' without an address"),
+    ("WORKER_NODES", "w1:10.0.0.6,w2:", "'w2:' without an address"),
+    ("WORKER_NODES", "w1:10.0.0.6,w1:10.0.0.7", "in it already"),
+    ("WORKER_NODES", "w1:10.0.0.6,w2:10.0.0.6", "in it already"),
+    ("WORKER_NODES", "w1:[fd00::6],w2:[fd00:0::6]", "in it already"),
+    ("WORKER_NODES", "w1:fd00::6", "bare IPv6 address"),
+    ("WORKER_NODES", "w1:10.0.0.6:6818", "with a port"),
+    ("WORKER_NODES", "w1:pod.internal", "is not an IP address"),
+    ("WORKER_NODES", "w 1:10.0.0.6", "is not a name Slurm can take"),
+    ("WORKER_NODES", "w1:127.0.0.1", "no other pod can reach"),
+    ("WORKER_NODES", "w" * 90 + ":x", "..."),
+    ("MAX_NODES", "0", "from 1 to 65000"),
+    ("MAX_NODES", "65001", "from 1 to 65000"),
+    ("MAX_NODES", "-1", "from 1 to 65000"),
+    ("MAX_NODES", "1e3", "from 1 to 65000"),
+    ("MAX_NODES", "٣", "from 1 to 65000"),
+    ("MAX_NODES", "9" * 5000, "from 1 to 65000"),
+    ("NODE_IP", "pod.internal", "is not an IP address"),
+    ("NODE_IP", "10.0.0.5/24", "is not an IP address"),
+    ("NODE_IP", "::", "no other pod can reach"),
+    ("MUNGE_KEY", "abc", "has 3 bytes"),
+    ("MUNGE_KEY", "k" * 31 + "\n", "has 31 bytes"),
+    ("MUNGE_KEY_FILE", "munge.key", "is not a path"),
+    ("STATE_DIR", "state", "is not a path"),
+    ("STATE_DIR", "/", "is not a path"),
+    ("STATE_DIR", "/my state", "is not a path"),
+    ("STATE_DIR", "/data/../etc", "is not a path"),
+    ("STATE_DIR", "/data/.", "is not a path"),
+    ("STATE_DIR", "//data", "is not a path"),
+    ("STATE_DIR", "/data%h", "is not a path"),
+    ("STATE_DIR", "/data\n", "is not a path"),
+    ("GPU_EXPORTER_PORT", "0", "from 1 to 65535"),
+    ("GPU_EXPORTER_PORT", "70000", "from 1 to 65535"),
+    ("SLURM_EXPORTER_PORT", "http", "from 1 to 65535"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GOOD)
+def test_good_value(name: str, text: str, value: object) -> None:
+    assert BY_NAME[name].parse(text) == value
+
+
+@pytest.mark.parametrize(("name", "text", "words"), BAD)
+def test_bad_value_says_what_is_wrong(name: str, text: str, words: str) -> None:
+    with pytest.raises(Wrong) as caught:
+        BY_NAME[name].parse(text)
+    assert words in str(caught.value)
+    assert caught.value.write
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+def test_every_row_has_good_and_bad_values_above(variable: Variable) -> None:
+    assert variable.name in {name for name, _, _ in GOOD}
+    assert variable.name in {name for name, _, _ in BAD}
+    assert variable.meaning
+    assert variable.default
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"), [(row, row.default) for row in VARIABLES if row.fallback], ids=lambda value: str(value)[:20]
+)
+def test_documented_default_is_the_fallback(variable: Variable, text: str) -> None:
+    assert variable.parse(text) == variable.fallback
+
+
+def test_ten_thousand_workers_are_read() -> None:
+    text = ",".join(f"w{number}:10.{number >> 8}.{number & 255}.1" for number in range(10_000))
+    found = BY_NAME["WORKER_NODES"].parse(text)
+    assert len(found) == 10_000
+    assert found[9_999] == Worker("w9999", "10.39.15.1")
+
+
+def test_secret_is_marked_and_never_in_its_complaint() -> None:
+    assert [variable.name for variable in VARIABLES if variable.secret] == ["MUNGE_KEY"]
+    with pytest.raises(Wrong) as caught:
+        BY_NAME["MUNGE_KEY"].parse("sesame")
+    assert "sesame" not in str(caught.value)

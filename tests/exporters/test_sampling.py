@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from exporters.sampling import Source, run_rounds
+
+LONG_S = 60.0
+"""Longer than any test takes."""
+
+
+def soon() -> float:
+    """The latest moment to wait for."""
+    return time.monotonic() + LONG_S
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Poll until a condition holds; fails after a long time."""
+    deadline = soon()
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+class Fake:
+    """Something to read: answers, fails or hangs as it is told."""
+
+    def __init__(self) -> None:
+        self.answer: int | Exception = 0
+        self.reads = 0
+        self.threads: set[int] = set()
+        self.go = threading.Event()
+        self.go.set()
+
+    def read(self) -> int:
+        self.reads += 1
+        self.threads.add(threading.get_ident())
+        self.go.wait(LONG_S)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def fake() -> Iterator[Fake]:
+    """No thread hangs after the test."""
+    made = Fake()
+    yield made
+    made.go.set()
+
+
+def source(fake: Fake, deadline: float = LONG_S, max_age: float = LONG_S) -> Source[int]:
+    return Source("thing", fake.read, deadline=deadline, max_age=max_age)
+
+
+def ask(made: Source[int]) -> None:
+    made.request()
+    made.wait(soon())
+
+
+def test_before_the_first_reading(fake: Fake) -> None:
+    found = source(fake).reading()
+    assert (found.value, found.error, found.age, found.duration, found.failures) == (
+        None,
+        "not read yet",
+        None,
+        None,
+        0,
+    )
+    assert fake.reads == 0
+
+
+def test_success(fake: Fake) -> None:
+    fake.answer = 7
+    made = source(fake)
+    ask(made)
+    found = made.reading()
+    assert (found.value, found.error, found.failures) == (7, "", 0)
+    assert found.age is not None
+    assert found.duration is not None
+    assert found.age >= found.duration >= 0
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [(ValueError("no such thing"), "no such thing"), (KeyError(), "KeyError"), (OSError(), "OSError")],
+)
+def test_failure_withholds_the_value_and_recovers(fake: Fake, failure: Exception, error: str) -> None:
+    made = source(fake)
+    ask(made)
+    fake.answer = failure
+    ask(made)
+    ask(made)
+    found = made.reading()
+    assert (found.value, found.error, found.failures) == (None, error, 2)
+    assert found.age is not None
+    fake.answer = 8
+    ask(made)
+    found = made.reading()
+    assert (found.value, found.error, found.failures) == (8, "", 2)
+
+
+def test_change_of_failure_is_logged_once(fake: Fake, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    made = source(fake)
+    for answer in (1, ValueError("a"), ValueError("a"), ValueError("b"), 2, 3):
+        fake.answer = answer
+        ask(made)
+    assert [record.getMessage() for record in caplog.records] == ["thing: a", "thing: b", "thing: works again"]
+
+
+def test_hang_withholds_the_value_and_is_counted_once(fake: Fake) -> None:
+    made = source(fake, deadline=0.0)
+    fake.answer = 1
+    made.request()
+    until(lambda: made.reading().value == 1)
+    failures = made.reading().failures
+    fake.go.clear()
+    made.request()
+    until(lambda: made.reading().error.startswith("no answer for "))
+    assert made.reading().value is None
+    assert made.reading().failures == failures + 1
+    fake.answer = 2
+    fake.go.set()
+    until(lambda: made.reading().value == 2)
+    assert made.reading().failures == failures + 1
+
+
+def test_hang_that_ends_in_a_failure_counts_once(fake: Fake) -> None:
+    made = source(fake, deadline=0.0)
+    fake.go.clear()
+    made.request()
+    until(lambda: made.reading().failures == 1)
+    fake.answer = ValueError("late")
+    fake.go.set()
+    until(lambda: made.reading().error == "late")
+    assert made.reading().failures == 1
+
+
+def test_source_under_way_is_not_asked_again_and_has_one_thread(fake: Fake) -> None:
+    made = source(fake)
+    fake.go.clear()
+    made.request()
+    until(lambda: fake.reads == 1)
+    before = threading.active_count()
+    for _ in range(50):
+        made.request()
+    assert threading.active_count() == before
+    fake.go.set()
+    made.wait(soon())
+    assert fake.reads == 1
+    for _ in range(10):
+        ask(made)
+    assert fake.reads == 11
+    assert len(fake.threads) == 1
+
+
+def test_wait_returns_for_a_hang_and_at_its_time(fake: Fake) -> None:
+    fake.go.clear()
+    made = source(fake)
+    made.request()
+    made.wait(time.monotonic() - 1)
+    assert made.reading().error == "not read yet"
+    hanging = source(fake, deadline=0.01)
+    hanging.request()
+    until(lambda: hanging.reading().failures == 1)
+    hanging.wait(soon())
+    assert hanging.reading().error.startswith("no answer for")
+
+
+def test_old_value_is_withheld(fake: Fake) -> None:
+    made = source(fake, max_age=-1)
+    ask(made)
+    found = made.reading()
+    assert (found.value, found.error, found.failures) == (None, "last read 0 s ago", 0)
+
+
+def test_stopped_source_ends_its_thread(fake: Fake) -> None:
+    before = threading.active_count()
+    made = source(fake)
+    ask(made)
+    assert threading.active_count() == before + 1
+    made.stop()
+    until(lambda: threading.active_count() == before)
+
+
+class EnoughError(Exception):
+    """Ends the rounds."""
+
+
+def test_rounds_ask_everyone_and_publish_though_one_hangs_and_a_page_fails(
+    fake: Fake, caplog: pytest.LogCaptureFixture
+) -> None:
+    hanging = Fake()
+    hanging.go.clear()
+    fine, stuck = source(fake), source(hanging, deadline=0.05)
+    seen: list[tuple[int | None, str]] = []
+    rounds = 4
+
+    def sources() -> list[Source[int]]:
+        if len(seen) == rounds:
+            raise EnoughError
+        return [stuck, fine]
+
+    def publish() -> None:
+        fake.answer = len(seen) + 1
+        seen.append((fine.reading().value, stuck.reading().error[:13]))
+        if len(seen) == 1:
+            raise ValueError("a bug in one round")
+
+    with pytest.raises(EnoughError):
+        run_rounds(0.0, sources, publish)
+    hanging.go.set()
+    assert [value for value, _ in seen] == [0, 1, 2, 3]
+    assert {error for _, error in seen} == {"no answer for"}
+    assert (fake.reads, hanging.reads) == (rounds, 1)
+    assert [record.getMessage() for record in caplog.records] == ["a round could not be published"]

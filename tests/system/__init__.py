@@ -1,0 +1,1 @@
+"""System tests: real munged, slurmctld, slurmd and supervisord in several pods."""

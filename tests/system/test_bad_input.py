@@ -1,0 +1,146 @@
+"""Wrong environments and unfit machines: a clear error, exit status 2, nothing written, nothing started."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.spec import File
+from tests.system.harness import MUNGE_KEY, Cluster
+
+KEY = {"MUNGE_KEY": MUNGE_KEY}
+HEAD = {"NODE_ROLE": "head", **KEY}
+WORKER = {"NODE_ROLE": "worker", "HEAD_NODE_IP": "10.213.1.99", **KEY}
+BOOT = "/opt/gpu-watchdog/venv/bin/python -m bootstrap"
+# After the boot failed: what exists that it could have written, and what runs.
+AFTER = """
+status=$?
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+echo "status $status"
+for path in /etc/gpu-watchdog /etc/supervisor /etc/slurm/slurm.conf /etc/munge/munge.key /run/gpu-watchdog \
+    /var/lib/gpu-watchdog /var/log/gpu-watchdog /run/munge; do [ ! -e $path ] || echo "left $path"; done
+grep -c gpu-watchdog /etc/hosts
+ps -e -o comm= | grep -E 'supervisord|munged|slurm' | sed 's/^/runs /'
+exit $status
+"""
+
+
+def boot(cluster: Cluster, environment: dict[str, str], before: str = "", **options: Any) -> str:
+    """Boot a pod that must refuse; returns what it said."""
+    command = ("/bin/sh", "-c", f"{before}\n{BOOT}{AFTER}")
+    pod = cluster.add("bad", environment, command=command, **options)
+    assert pod.wait(20) == 2, pod.logs()
+    said, _, after = pod.logs().partition("status 2\n")
+    assert after == "0\n", "it left something behind"
+    assert MUNGE_KEY not in said
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        (KEY, ["NODE_ROLE is not set", "head or to worker"]),
+        ({**HEAD, "NODE_ROLE": "HEAD"}, ["NODE_ROLE='HEAD'", "did you mean head?"]),
+        ({**HEAD, "NODE_ROLE": "foo"}, ["NODE_ROLE='foo'", "Write head"]),
+        ({"NODE_ROL": "head", **KEY}, ["NODE_ROLE is not set", "did you mean NODE_ROLE?"]),
+        ({"NODE_ROLE": "worker", **KEY}, ["HEAD_NODE_IP is not set, which a worker needs"]),
+        ({**WORKER, "HEAD_NODE_IP": "10.0.0.1:6817"}, ["has a port", "Write it without one: 10.0.0.1"]),
+        ({**WORKER, "HEAD_NODE_IP": "10.0.0.1 10.0.0.2"}, ["neither an IP address nor a DNS name"]),
+        ({**HEAD, "WORKER_NODES": "a:10.0.0.2,b"}, ["the entry 'b' without an address"]),
+        ({**HEAD, "WORKER_NODES": "a:10.0.0.2,a:10.0.0.3"}, ["'a:10.0.0.3'", "List each worker once"]),
+        ({**HEAD, "WORKER_NODES": "bad:10.213.9.9"}, ["WORKER_NODES entry bad:10.213.9.9 is this head itself"]),
+        ({**HEAD, "MUNGE_KEY": "abc"}, ["MUNGE_KEY=(hidden) has 3 bytes"]),
+        ({"NODE_ROLE": "head"}, ["MUNGE_KEY is not set and this image has no key of its own"]),
+        ({**HEAD, "GPU_EXPORTER_PORT": "9341"}, ["are the same port"]),
+        ({**HEAD, "GPU_EXPORTER_PORT": "0"}, ["GPU_EXPORTER_PORT='0'", "from 1 to 65535"]),
+        ({**HEAD, "SLURM_EXPORTER_PORT": "70000"}, ["SLURM_EXPORTER_PORT='70000'", "from 1 to 65535"]),
+        ({**HEAD, "CLUSTER_NAME": "a\n[program:evil]\ncommand=x"}, ["CLUSTER_NAME='a\\n[program:evil]"]),
+        ({**HEAD, "STATE_DIR": "relative"}, ["STATE_DIR='relative'", "absolute path"]),
+    ],
+)
+def test_a_wrong_environment(cluster: Cluster, environment: dict[str, str], expected: list[str]) -> None:
+    said = boot(cluster, environment)
+    for text in expected:
+        assert text in said
+
+
+def test_thousands_of_workers(cluster: Cluster) -> None:
+    """As many as one environment variable can hold (128 KiB)."""
+    workers = ",".join(f"w{number}:9.1.{number // 250}.{number % 250}" for number in range(7_000))
+    said = boot(cluster, {**HEAD, "WORKER_NODES": workers})
+    assert "7000 workers" in said and "MAX_NODES=100" in said
+    assert len(said) < 2000
+
+
+def test_all_problems_are_reported_at_once(cluster: Cluster) -> None:
+    wrong = {"NODE_ROLE": "foo", "HEAD_NODE_IP": "a b", "MUNGE_KEY": "abc", "GPU_EXPORTER_PORT": "0", "STATE_DIR": "x"}
+    said = boot(cluster, wrong, files={"/usr/local/bin/slurmd": OLD_SLURM})
+    for name in wrong:
+        assert f"{name}=" in said
+    assert "Slurm 21.8.8" in said
+    assert "6 problems" in said
+
+
+OLD_SLURM = File(text="#!/bin/sh\necho slurm 21.08.8\n", mode=0o755)
+
+
+def test_slurm_too_old(cluster: Cluster) -> None:
+    said = boot(cluster, HEAD, files={"/usr/local/bin/slurmd": OLD_SLURM})
+    assert "Slurm 21.8.8 is too old" in said and "22.05" in said
+
+
+def test_no_slurm(cluster: Cluster) -> None:
+    said = boot(cluster, {**HEAD, "PATH": "/nowhere"})
+    assert "Slurm is not installed" in said
+
+
+def test_no_slurm_user(cluster: Cluster) -> None:
+    passwd = "".join(
+        line for line in Path("/etc/passwd").read_text().splitlines(keepends=True) if not line.startswith("slurm:")
+    )
+    said = boot(cluster, HEAD, files={"/etc/passwd": File(text=passwd)})
+    assert "The system user slurm does not exist" in said
+
+
+@pytest.mark.parametrize(("port", "name"), [(9400, "GPU_EXPORTER_PORT"), (6817, "slurmctld's port")])
+def test_a_port_is_taken(cluster: Cluster, port: int, name: str) -> None:
+    listener = f"import socket, time; s = socket.create_server(('', {port})); time.sleep(60)"
+    taken = f"python3 -c \"{listener}\" & until bash -c '</dev/tcp/127.0.0.1/{port}' 2>/dev/null; do :; done"
+    assert f"{name} {port} is taken by another process" in boot(cluster, HEAD, before=taken)
+
+
+def test_no_network(cluster: Cluster) -> None:
+    said = boot(cluster, HEAD, address="", without_network=True)
+    assert "This pod has no network address" in said and "NODE_IP" in said
+
+
+def test_state_folder_is_read_only(cluster: Cluster) -> None:
+    said = boot(cluster, {**HEAD, "STATE_DIR": "/proc/sys/state"})
+    assert "STATE_DIR /proc/sys/state cannot be written (/proc/sys is read-only)" in said
+
+
+@pytest.fixture
+def full_volume(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "full"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_state_folder_is_full(cluster: Cluster, full_volume: Path) -> None:
+    said = boot(cluster, {**HEAD, "STATE_DIR": "/full/state"}, volumes={str(full_volume): "/full"})
+    assert "STATE_DIR /full/state is full" in said
+
+
+def test_a_key_file_that_is_no_key(cluster: Cluster) -> None:
+    environment = {"NODE_ROLE": "head", "MUNGE_KEY_FILE": "/etc/short.key"}
+    assert "MUNGE_KEY_FILE='/etc/short.key' has 5 bytes" in boot(
+        cluster, environment, files={"/etc/short.key": File(text="short")}
+    )
+    assert "cannot be read" in boot(cluster, environment)

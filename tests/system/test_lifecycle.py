@@ -1,0 +1,153 @@
+"""Pods that come late, go, and come back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bootstrap.hardware import slurm_version
+from bootstrap.slurm_conf import OLDEST_IPV6_SLURM, memory_reserve_mb
+from tests.system.harness import Cluster
+
+
+def test_a_worker_booted_before_its_head_joins_when_the_head_comes(cluster: Cluster) -> None:
+    worker = cluster.add_worker("early")
+    waits = f"slurmd waits for controller {cluster.head_address}:6817"
+    cluster.until("it says what it waits for", lambda: waits in worker.logs())
+    cluster.until("its programs run meanwhile", lambda: cluster.pids("early"))
+    cluster.add_head()
+    cluster.until_idle(["head", "early"], deadline=10)
+    assert "FATAL" not in worker.exec("supervisorctl", "status")
+    assert worker.logs().count(waits) <= 3, "it repeats itself"
+
+
+def test_the_heads_name_is_resolved_anew_at_each_attempt(cluster: Cluster) -> None:
+    worker = cluster.add_worker("late-name", {"HEAD_NODE_IP": "abc123.runpod.internal"})
+    cluster.until("it says that the name is unknown", lambda: "does not resolve" in worker.logs())
+    cluster.add_head()
+    cluster.until_idle(["head"])
+    worker.exec("sh", "-c", f"echo {cluster.head_address} abc123.runpod.internal >>/etc/hosts")
+    cluster.until_idle(["head", "late-name"])
+
+
+def test_a_restarted_head_keeps_nodes_and_jobs(cluster: Cluster, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    volumes = {str(volume): "/workspace"}
+    head = cluster.add_head(volumes=volumes)
+    cluster.add_worker("worker1")
+    cluster.until_idle(["head", "worker1"])
+    job = head.exec("sbatch", "--parsable", "--hold", "--wrap=hostname").strip()
+    assert head.stop() == 0
+    assert (volume / ".gpu-watchdog" / "gpu-watchdog" / "slurmctld" / "node_state").exists()
+    head = cluster.add_head(volumes=volumes)
+    cluster.until_idle(["head", "worker1"])
+    assert head.exec("squeue", "-h", "-o", "%i").split() == [job]
+    head.exec("scontrol", "release", job)
+    cluster.until("it runs", lambda: "COMPLETED" in head.exec("scontrol", "show", "job", job))
+
+
+def test_a_worker_comes_back_with_another_address(cluster: Cluster) -> None:
+    head = cluster.add_head()
+    cluster.add_worker("roamer")
+    cluster.until_idle(["head", "roamer"])
+    first = cluster.nodes()["roamer"]["address"]
+    cluster.pods["roamer"].kill()
+    cluster.add_worker("roamer", cpus=1)
+    cluster.until("its address is new", lambda: cluster.nodes().get("roamer", {}).get("address", first) != first)
+    cluster.until_idle(["roamer"])
+    assert cluster.nodes()["roamer"]["cpus"] == "1"
+    cluster.until("it works", lambda: head.exec("srun", "-w", "roamer", "hostname").strip() == "roamer")
+
+
+def test_a_worker_whose_job_died_with_it_comes_back(cluster: Cluster) -> None:
+    head = cluster.add_head()
+    cluster.add_worker("worker1")
+    cluster.until_idle(["head", "worker1"])
+    job = head.exec("sbatch", "--parsable", "--no-requeue", "-w", "worker1", "--wrap=sleep 600").strip()
+    cluster.until("it runs", lambda: head.exec("squeue", "-h", "-j", job, "-o", "%T").strip() == "RUNNING")
+    cluster.pods["worker1"].kill()
+    cluster.add_worker("worker1")
+    cluster.until_idle(["worker1"], deadline=60)
+    cluster.until("it works", lambda: head.exec("srun", "-w", "worker1", "hostname").strip() == "worker1")
+
+
+def test_named_workers_are_shown_before_they_boot_and_join_under_their_name(cluster: Cluster) -> None:
+    names = {"alpha": cluster.backend.address(50), "beta": cluster.backend.address(51)}
+    head = cluster.add_head({"WORKER_NODES": ",".join(f"{name}:{address}" for name, address in names.items())})
+    cluster.until_idle(["head"])
+    nodes = cluster.until("they are shown", lambda: {"alpha", "beta"} <= set(cluster.nodes()) and cluster.nodes())
+    for name, address in names.items():
+        assert nodes[name]["state"].startswith("down")
+        assert "has not joined yet" in nodes[name]["reason"]
+        assert head.exec("getent", "hosts", name).split()[0] == address
+    cluster.add_worker("alpha", host=50)
+    cluster.until_idle(["head", "alpha"])
+    nodes = cluster.nodes()
+    assert nodes["alpha"]["cpus"] == nodes["head"]["cpus"]
+    assert nodes["alpha"]["memory"] == nodes["head"]["memory"]
+    assert sorted(head.exec("srun", "-N2", "hostname", timeout=60).split()) == ["alpha", "head"]
+    assert nodes["beta"]["state"].startswith("down"), "one that never boots harms nobody"
+
+
+def test_named_workers_that_boot_first_get_their_true_hardware(cluster: Cluster) -> None:
+    """No placeholder may be made under the feet of a worker that is just joining."""
+    names = [f"early{number}" for number in range(3)]
+    for number, name in enumerate(names):
+        cluster.add_worker(name, host=60 + number)
+    listed = ",".join(f"{name}:{cluster.backend.address(60 + number)}" for number, name in enumerate(names))
+    cluster.add_head({"WORKER_NODES": listed})
+    cluster.until_idle(["head", *names])
+    nodes = cluster.nodes()
+    assert {nodes[name]["cpus"] for name in names} == {nodes["head"]["cpus"]}
+
+
+def test_limits_of_the_container_are_what_slurm_sees(cluster: Cluster) -> None:
+    cluster.add_head(cpus=1.5, memory=2048 * 2**20)
+    cluster.until_idle(["head"])
+    node = cluster.nodes()["head"]
+    assert node["cpus"] == "1"
+    assert node["memory"] == str(2048 - memory_reserve_mb(2048))
+
+
+def test_node_name_and_address_can_be_set(cluster: Cluster) -> None:
+    head = cluster.add_head({"NODE_NAME": "boss", "NODE_IP": cluster.head_address}, own_name_in_hosts=False)
+    cluster.add_worker("w", {"NODE_NAME": "trainer-1"})
+    cluster.until_idle(["boss", "trainer-1"])
+    assert sorted(head.exec("srun", "-N2", "--label", "hostname").split()) == ["0:", "1:", "head", "w"]
+
+
+def test_a_cut_network_heals(cluster: Cluster) -> None:
+    head = cluster.add_head()
+    worker = cluster.add_worker("worker1")
+    cluster.until_idle(["head", "worker1"])
+    before = cluster.until("all programs run", lambda: cluster.pids("worker1"))
+    worker.cut()
+    cluster.until("the head cannot reach it", lambda: "no" in head.exec("sh", "-c", _reach("worker1", cluster)))
+    worker.heal()
+    cluster.until("it works", lambda: head.exec("srun", "-w", "worker1", "hostname").strip() == "worker1")
+    assert cluster.pids("worker1") == before
+
+
+def _reach(name: str, cluster: Cluster) -> str:
+    address = cluster.nodes()[name]["address"]
+    return f"timeout 1 bash -c '</dev/tcp/{address}/9400' 2>/dev/null && echo yes || echo no"
+
+
+def test_an_ipv6_cluster(cluster: Cluster) -> None:
+    """slurmd fetches its configuration over IPv6 since Slurm 24.11; before, the pod says so."""
+    head_address = _ipv6(cluster.head_address)
+    head = cluster.add_head({"NODE_IP": head_address})
+    if (slurm_version() or OLDEST_IPV6_SLURM) < OLDEST_IPV6_SLURM:
+        assert head.wait(10) == 2
+        assert "IPv6" in head.logs() and "Slurm 24.11" in head.logs()
+        return
+    worker = cluster.add_worker("worker6", {"HEAD_NODE_IP": head_address})
+    cluster.until_idle(["head", "worker6"])
+    assert "fd00" in worker.exec("cat", "/etc/hosts")
+    assert sorted(head.exec("srun", "-N2", "hostname", timeout=60).split()) == ["head", "worker6"]
+
+
+def _ipv6(address: str) -> str:
+    """The IPv6 twin of a pod's address (local.network.Bridge)."""
+    number, host = (int(part) for part in address.split(".")[2:])
+    return f"fd00:213:{number:x}::{host:x}"
