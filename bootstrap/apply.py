@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 from pathlib import Path
@@ -28,6 +29,14 @@ def apply(plan: Plan) -> None:
                 path = file.path
                 if not file.block:
                     renames.append((_write_beside(file, temporary), Path(file.path)))
+            # Whatever could still fail is tried before the first file changes.
+            for file in plan.files:
+                path = file.path
+                if file.block:
+                    with Path(path).open("a"):
+                        pass
+                elif Path(path).is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             for source, target in renames:
                 path = str(target)
                 source.replace(target)
@@ -38,7 +47,8 @@ def apply(plan: Plan) -> None:
             path = plan.pruned_folder
             keep = {Path(file.path) for file in plan.files}
             for stale in set(Path(plan.pruned_folder).iterdir()) - keep:
-                stale.unlink()
+                if not stale.is_dir():
+                    stale.unlink()
         except OSError as error:
             raise ApplyError(f"{path} could not be written: {error.strerror}") from None
 

@@ -70,7 +70,7 @@ def known_nodes(scontrol: Scontrol) -> dict[str, dict[str, str]]:
     status, output = scontrol("-o", "show", "nodes")
     if status:
         log("WARNING", f"slurmctld did not say which nodes it knows: {output}")
-    nodes = [fields(line) for line in output.splitlines() if line.startswith("NodeName=")]
+    nodes = [fields(line) for line in output.split("\n") if line.startswith("NodeName=")]
     return {node["NodeName"]: node for node in nodes}
 
 

@@ -78,7 +78,7 @@ def host_memory_mb(root: Path = Path("/")) -> int:
 
 
 def _hierarchies(root: Path) -> Iterator[_Hierarchy]:
-    for line in (root / "proc/self/mountinfo").read_text().splitlines():
+    for line in _text(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         fields, (fstype, _, options) = before.split(), after.split(" ", 2)
         if fstype not in ("cgroup", "cgroup2"):
@@ -91,7 +91,7 @@ def _hierarchies(root: Path) -> Iterator[_Hierarchy]:
 def _own_paths(root: Path) -> dict[str, str]:
     """Controller (empty for v2) -> this process's path in that tree (/proc/self/cgroup)."""
     paths = {}
-    for line in (root / "proc/self/cgroup").read_text().splitlines():
+    for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
             paths[controller] = path
@@ -122,7 +122,7 @@ def _folders(root: Path, hierarchy: _Hierarchy, own: dict[str, str]) -> list[Pat
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(errors="replace").strip()
     except OSError:
         return ""
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bootstrap import slurm_conf, supervisord_conf
+from bootstrap import slurm_conf, supervisord_conf, variables
 from bootstrap.hardware import Hardware, StateFolder
 from bootstrap.munge_key import BAKED_WARNING, MungeKey
 from bootstrap.settings import Problem, Settings
@@ -95,7 +95,7 @@ def check(settings: Settings, hardware: Hardware, state: StateFolder) -> Iterabl
             "Slurm", "is not installed (no working slurmd on PATH)", "Install slurmd, slurmctld and slurm-client"
         )
     elif version < slurm_conf.OLDEST_SLURM:
-        found, oldest = ".".join(map(str, version)), "22.05"
+        found, oldest = slurm_conf.version_text(version), "22.05"
         yield Problem(
             f"Slurm {found}",
             f"is too old: pods join by dynamic nodes, which came with {oldest}",
@@ -105,9 +105,14 @@ def check(settings: Settings, hardware: Hardware, state: StateFolder) -> Iterabl
     if version and version < slurm_conf.OLDEST_IPV6_SLURM and ":" in (controller or ""):
         yield Problem(
             f"The head's address {controller}",
-            f"is IPv6, over which slurmd {'.'.join(map(str, version))} cannot fetch its configuration",
+            f"is IPv6, over which slurmd {slurm_conf.version_text(version)} cannot fetch its configuration",
             "Use Slurm 24.11 or later, or an IPv4 address",
         )
+    if settings.node_name is None:
+        try:
+            variables.name(hardware.hostname)
+        except variables.Wrong as wrong:
+            yield Problem(f"The hostname {hardware.hostname!r}", wrong.wrong, "Set NODE_NAME to this pod's node name")
     for user in hardware.missing_users:
         yield Problem(f"The system user {user}", "does not exist", f"Create it: useradd --system {user}")
     if hardware.address is None and settings.node_ip is None:
@@ -222,7 +227,7 @@ def build(
     notices = [
         f"{settings.role} {node_name} at {address} in cluster {settings.cluster_name}:"
         f" {resources.cpus} CPUs, {resources.memory_mb} MiB, {len(hardware.gpus)} GPUs,"
-        f" Slurm {'.'.join(map(str, hardware.slurm_version))}",
+        f" Slurm {slurm_conf.version_text(hardware.slurm_version)}",
     ]
     warnings = []
     if key.baked:

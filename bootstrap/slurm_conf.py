@@ -13,6 +13,11 @@ OLDEST_IPV6_SLURM = (24, 11, 0)
 """The first release whose slurmd can fetch its configuration over IPv6 (src/common/fetch_config.c)."""
 
 
+def version_text(version: tuple[int, int, int]) -> str:
+    """22.05.8, as Slurm writes it."""
+    return f"{version[0]}.{version[1]:02}.{version[2]}"
+
+
 @dataclass(frozen=True)
 class NodeResources:
     """What a node offers to jobs; memory in MiB."""
@@ -76,6 +81,8 @@ def slurm_conf(
         "# A pod that comes back is used again without anybody's word; one that is gone is noticed in a minute.",
         "ReturnToService=2",
         "SlurmdTimeout=60",
+        "# An allocation whose srun is gone ends by itself: a slurmctld that was killed can recover one.",
+        "InactiveLimit=120",
         "# Slurm's own delays suit thousands of submissions a second, not people who wait.",
         "SchedulerParameters=batch_sched_delay=1,sched_min_interval=500000",
         "GresTypes=gpu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 import yaml
 
 _FIRST_PRIORITY = 10
+NEEDS = ("munge", "controller")
+"""What a program can wait for; the plan knows how each is asked on a role."""
 _FIELDS = {"command", "needs", "prepare", "user", "environment", "stop_seconds"}
 
 
@@ -44,9 +47,14 @@ class Catalogue:
 
 def load(text: str) -> Catalogue:
     """Parse programs.yaml; raises CatalogueError."""
-    data = yaml.safe_load(text)
-    programs = {name: _program(name, entry) for name, entry in data["programs"].items()}
-    roles = {role: tuple(names) for role, names in data["roles"].items()}
+    try:
+        data = yaml.safe_load(text)
+        programs = {name: _program(name, entry) for name, entry in data["programs"].items()}
+        roles = {role: tuple(names) for role, names in data["roles"].items()}
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, CatalogueError):
+            raise
+        raise CatalogueError(f"it is not a catalogue of programs and roles: {error!r}") from None
     for role, names in roles.items():
         for name in names:
             if name not in programs:
@@ -58,13 +66,16 @@ def _program(name: str, entry: Mapping[str, Any]) -> Program:
     unknown = set(entry) - _FIELDS
     if unknown:
         raise CatalogueError(f"program {name} has the unknown field {sorted(unknown)[0]}")
+    needs = tuple(entry.get("needs", ()))
+    if not set(needs) <= set(NEEDS):
+        raise CatalogueError(f"program {name} needs {', '.join(needs)}, but only {NEEDS} can be waited for")
     try:
         return Program(
             name=name,
             command=tuple(str(word) for word in entry["command"]),
             user=str(entry["user"]),
             stop_seconds=int(entry["stop_seconds"]),
-            needs=tuple(entry.get("needs", ())),
+            needs=needs,
             prepare=tuple(str(word) for word in entry.get("prepare", ())),
             environment=tuple((key, str(value)) for key, value in entry.get("environment", {}).items()),
         )
@@ -120,10 +131,10 @@ def _fill(words: list[str] | tuple[str, ...], values: Mapping[str, str]) -> list
 def _escaped(value: str) -> str:
     """A value as supervisord reads it back; raises ValueError for what its format cannot carry.
 
-    `%` starts an expansion; a line end would start a new option or section, ` ;` a comment. The settings let none
-    of them in; this is the second lock.
+    `%` starts an expansion; a line end would start a new option or section, a `;` or `#` after white space a
+    comment. The settings let none of them in; this is the second lock.
     """
-    if any(ord(character) < 32 or ord(character) == 127 for character in value) or " ;" in value:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value) or re.search(r"(^|\s)[;#]", value):
         raise ValueError(f"{value!r} cannot be written into supervisord's configuration")
     return value.replace("%", "%%")
 

@@ -96,7 +96,14 @@ def address(text: str) -> str:
 
 
 def _reachable(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    if found.is_loopback or found.is_unspecified or found.is_multicast:
+    if getattr(found, "scope_id", None) is not None:
+        # Also, any text at all passes as a zone.
+        raise Wrong(
+            "has a zone, which means nothing on another pod", "Write the address without the % and all after it"
+        )
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+        return _reachable(found.ipv4_mapped)
+    if found.is_loopback or found.is_unspecified or found.is_multicast or str(found) == "255.255.255.255":
         raise Wrong("is an address that no other pod can reach", "Write the pod's address on its network")
     return found
 
@@ -105,14 +112,14 @@ def head_address(text: str) -> str:
     """An address or a DNS name, without a port."""
     write = "Write the head's address or DNS name alone, such as 10.0.0.5 or PODID.runpod.internal"
     try:
-        return str(_reachable(ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))))
+        return str(_reachable(ipaddress.ip_address(text[1:-1] if re.fullmatch(r"\[.*:.*\]", text) else text)))
     except Wrong as wrong:
         raise Wrong(wrong.wrong, write) from None
     except ValueError:
         pass
     if re.fullmatch(r"[^:]+:[0-9]+|\[.*\]:[0-9]+", text):
         host = text.rpartition(":")[0]
-        raise Wrong("has a port", f"Write it without one: {host} (Slurm's port {SLURMCTLD_PORT} is used)")
+        raise Wrong("has a port", f"Write it without one: {host!r} (Slurm's port {SLURMCTLD_PORT} is used)")
     if not _DNS_NAME.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
         raise Wrong("is neither an IP address nor a DNS name", write)
     if text.lower().rstrip(".") == "localhost":

@@ -58,7 +58,7 @@ def listen_or_exit(prog: str, address: str) -> socket.socket:
     try:
         return serving.listen(host, port)
     except OSError as error:
-        _exit(f"{prog}: cannot listen on {address}: {error.strerror or error}")
+        _exit(f"{prog}: cannot listen on {address}: {os.strerror(error.errno) if error.errno else error}")
 
 
 def _exit(message: str) -> NoReturn:

@@ -34,8 +34,8 @@ def labels(pairs: Mapping[str, str]) -> str:
 
 
 def escape(value: str) -> str:
-    """A label value: backslash, quote and line feed escaped; what is not UTF-8 replaced."""
-    return value.translate(_LABEL_ESCAPES).encode("utf-8", "replace").decode("utf-8")
+    """A label value: backslash, quote and line feed escaped."""
+    return value.translate(_LABEL_ESCAPES)
 
 
 def number(value: float) -> str:
@@ -53,7 +53,7 @@ def single(name: str, help: str, value: float, type: str = "gauge") -> Family:
 
 
 def render(families: Iterable[Family]) -> bytes:
-    """The whole exposition; a family without samples is left out."""
+    """The whole exposition, what cannot be UTF-8 replaced; a family without samples is left out."""
     parts: list[str] = []
     for family in families:
         if not family.samples:
@@ -61,4 +61,4 @@ def render(families: Iterable[Family]) -> bytes:
         name = family.name
         parts.append(f"# HELP {name} {family.help.translate(_HELP_ESCAPES)}\n# TYPE {name} {family.type}\n")
         parts += [f"{name}{label_text} {value}\n" for label_text, value in family.samples]
-    return "".join(parts).encode()
+    return "".join(parts).encode("utf-8", "replace")

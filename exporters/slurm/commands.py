@@ -33,10 +33,21 @@ def run(argv: Sequence[str], deadline: float) -> str:
     try:
         output, complaint = child.communicate(timeout=deadline)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        _end(child)
         raise CommandError(f"{argv[0]} gave no answer within {deadline:g} s") from None
     if child.returncode:
         words = " ".join(complaint.decode("utf-8", "replace").split())[:300]
         raise CommandError(f"{argv[0]} ended with {child.returncode}: {words}")
     return output.decode("utf-8", "replace")
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill the process group and reap the child; a descendant that left the group may hold the pipes: let go."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it ended in this very moment
+    for pipe in (child.stdout, child.stderr):
+        if pipe:
+            pipe.close()
+    child.wait()

@@ -34,13 +34,16 @@ _NODE = re.compile(r"^NodeName=(\S+) .*?\bCPUAlloc=(\d+) .*?\bCPUTot=(\d+) .*?\b
 def nodes(text: str) -> tuple[Node, ...]:
     """Every node once, whatever its partitions."""
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         match = _NODE.match(line)
         if match:
             name, allocated, total, state = match.groups()
             found.append(Node(name, node_state(state), int(allocated), int(total)))
-        elif line.strip() and not line.startswith("No nodes in the system"):
-            raise ParseError(f"scontrol show nodes: a line is not a node: {line[:80]!r}")
+        elif line.startswith("NodeName="):
+            raise ParseError(f"scontrol show nodes: a node's line is not whole: {line[:80]!r}")
+        # Any other line is the rest of a comment that has line ends in it, or "No nodes in the system".
+    if not found and text.strip() and not text.startswith("No nodes"):
+        raise ParseError(f"scontrol show nodes: no line is a node: {text[:80]!r}")
     return tuple(found)
 
 
@@ -92,7 +95,7 @@ def jobs(text: str) -> Queue:
     states: Counter[str] = Counter()
     dependency = 0
     # Most jobs of a large queue have the same line.
-    for line, count in Counter(text.splitlines()).items():
+    for line, count in Counter(text.removesuffix("\n").split("\n") if text else []).items():
         columns = line.split(_SEPARATOR, len(JOB_COLUMNS) - 1)
         if len(columns) != len(JOB_COLUMNS):
             raise ParseError(f"squeue: a line has {len(columns)} columns: {line[:80]!r}")
@@ -112,7 +115,10 @@ def array_tasks(text: str) -> int:
         first, _, last = span.partition("-")
         if not first.isdigit():
             continue
-        count += (int(last or first) - int(first)) // int(step or 1) + 1
+        try:
+            count += (int(last or first) - int(first)) // int(step or 1) + 1
+        except (ValueError, ZeroDivisionError):
+            raise ParseError(f"squeue: {text[:80]!r} is not an array expression") from None
     return max(count, 1)
 
 

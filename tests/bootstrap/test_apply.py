@@ -137,3 +137,23 @@ def test_programs_of_an_earlier_role_are_removed(tmp_path: Path) -> None:
         (tmp_path / "programs" / name).write_text("old")
     apply(plan(tmp_path, file(tmp_path / "programs/slurmd.conf", "new")))
     assert tree(tmp_path) == {"programs/slurmd.conf": b"new"}
+
+
+def test_a_file_whose_place_is_a_folder_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    with pytest.raises(ApplyError, match="b could not be written: Is a directory"):
+        apply(plan(tmp_path, file(tmp_path / "a", "new"), file(tmp_path / "b", "new")))
+    assert tree(tmp_path) == {}
+
+
+def test_a_block_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "hosts").mkdir()
+    with pytest.raises(ApplyError, match="hosts could not be written"):
+        apply(plan(tmp_path, file(tmp_path / "a", "new"), file(tmp_path / "hosts", "line\n", block=True)))
+    assert tree(tmp_path) == {}
+
+
+def test_a_folder_among_the_programs_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "programs/kept").mkdir(parents=True)
+    apply(plan(tmp_path, file(tmp_path / "programs/x.conf", "x")))
+    assert (tmp_path / "programs/kept").is_dir()

@@ -138,6 +138,10 @@ def test_no_cgroup_at_all(tmp_path: Path) -> None:
     assert read_limits(tree(tmp_path, "", "", {})) == Limits(None, None, 0, False)
 
 
+def test_a_kernel_without_cgroups(tmp_path: Path) -> None:
+    assert read_limits(tmp_path) == Limits(None, None, 0, False)
+
+
 def test_file_that_cannot_be_read_sets_no_limit(tmp_path: Path) -> None:
     root = tree(tmp_path, V2, "0::/\n", {"cpu.max": "100000 100000"})
     (root / "sys/fs/cgroup/memory.max").mkdir()

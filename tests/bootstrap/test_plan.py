@@ -94,8 +94,15 @@ def test_users_of_the_programs() -> None:
     ("environ", "hardware", "state", "words"),
     [
         (HEAD, {"slurm_version": None}, "", "Slurm is not installed"),
-        (HEAD, {"slurm_version": (21, 8, 5)}, "", "Slurm 21.8.5 is too old"),
+        (HEAD, {"slurm_version": (21, 8, 5)}, "", "Slurm 21.08.5 is too old"),
         (HEAD, {"address": None}, "", "This pod has no network address"),
+        (
+            HEAD,
+            {"hostname": "localhost"},
+            "",
+            "The hostname 'localhost' is a word that Slurm keeps for itself. Set NODE_NAME",
+        ),
+        (WORKER, {"hostname": "a" * 64}, "", "is not a name Slurm can take. Set NODE_NAME"),
         (HEAD, {"missing_users": ("slurm",)}, "", "useradd --system slurm"),
         (
             HEAD,

@@ -64,6 +64,12 @@ def test_load() -> None:
             catalogue({"command": ["x"], "user": "root", "stop_seconds": 1, "priority": 1}),
             "program a has the unknown field priority",
         ),
+        (
+            catalogue({"command": ["x"], "user": "root", "stop_seconds": 1, "needs": ["mung"]}),
+            r"program a needs mung, but only \('munge', 'controller'\) can be waited for",
+        ),
+        ("", "it is not a catalogue of programs and roles: .*"),
+        (catalogue({"command": ["x"], "user": "root", "stop_seconds": "soon"}), "it is not a catalogue .*"),
     ],
 )
 def test_load_names_the_program_and_the_field(text: str, words: str) -> None:
@@ -118,7 +124,7 @@ def test_word_of_the_format_comes_back(word: str) -> None:
     assert supervisord.argv(options(program(command=("echo", "{word}")), word=word)["command"]) == ["echo", word]
 
 
-@pytest.mark.parametrize("word", ["a\nb", "a\n[program:x]", "\r", "\t", "\x00", "\x7f", "a ;b"])
+@pytest.mark.parametrize("word", ["a\nb", "a\n[program:x]", "\r", "\t", "\x00", "\x7f", "a ;b", "a #b", "a\xa0#b"])
 def test_word_the_format_cannot_carry_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match="cannot be written into supervisord's configuration"):
         section(program(command=("echo", "{word}")), 10, {"word": word}, LAUNCHER)

@@ -1,7 +1,7 @@
 /* The readings of each model at rest or under a light load, in the state file's own format.
  *
  * What a model has no reading for is N/A here, or absent from both its own text and `common`.
- * A value "@key" is whatever the other key says. Numbers come from public data sheets and nvidia-smi listings. */
+ * A value "@key" is whatever the other key says. The numbers are plausible for the model, not captured from one. */
 #include "fake.h"
 
 #include <pthread.h>

@@ -82,7 +82,7 @@ def test_all_problems_are_reported_at_once(cluster: Cluster) -> None:
     said = boot(cluster, wrong, files={"/usr/local/bin/slurmd": OLD_SLURM})
     for name in wrong:
         assert f"{name}=" in said
-    assert "Slurm 21.8.8" in said
+    assert "Slurm 21.08.8" in said
     assert "6 problems" in said
 
 
@@ -91,7 +91,7 @@ OLD_SLURM = File(text="#!/bin/sh\necho slurm 21.08.8\n", mode=0o755)
 
 def test_slurm_too_old(cluster: Cluster) -> None:
     said = boot(cluster, HEAD, files={"/usr/local/bin/slurmd": OLD_SLURM})
-    assert "Slurm 21.8.8 is too old" in said and "22.05" in said
+    assert "Slurm 21.08.8 is too old" in said and "22.05" in said
 
 
 def test_no_slurm(cluster: Cluster) -> None:

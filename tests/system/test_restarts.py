@@ -34,7 +34,9 @@ def test_a_killed_program_comes_back_alone(three: Cluster, program: str) -> None
     assert {name: pid for name, pid in after.items() if name != program} == {
         name: pid for name, pid in before.items() if name != program
     }
-    three.until("Slurm answers", lambda: three.head.exec("srun", "-w", "head", "hostname").strip() == "head")
+    three.until("munged answers", lambda: three.head.exec("munge", "-n"))
+    three.until("slurmd answers", lambda: three.head.exec("scontrol", "show", "slurmd"))
+    three.until_idle(["head", "worker1", "worker2"])
     three.until("GPU metrics", lambda: three.metrics("head", GPU_PORT)[0] == 200)
     three.until("Slurm metrics", lambda: three.metrics("head", SLURM_PORT)[1].get("slurm_up") == 1)
 

@@ -101,3 +101,10 @@ def test_input_is_empty() -> None:
 
 def test_words_are_not_shell() -> None:
     assert run(["printf", "%s", "$HOME; `id` *"], LONG_S) == "$HOME; `id` *"
+
+
+def test_a_descendant_that_left_the_group_and_holds_the_pipe_does_not_hold_us() -> None:
+    started = time.monotonic()
+    with pytest.raises(CommandError, match="gave no answer"):
+        run(["sh", "-c", "setsid sleep 60 & sleep 60"], 0.3)
+    assert time.monotonic() - started < 20

@@ -47,12 +47,22 @@ def test_what_people_write_of_a_node_is_not_read(field: str) -> None:
     assert nodes(text) == (Node("pod-1", "idle", 0, 8),)
 
 
-@pytest.mark.parametrize(
-    "text", ["slurm_load_node: error\n", node().replace("CPUTot=8 ", ""), node() + "rest of a line"]
-)
-def test_line_that_is_no_node_fails_all(text: str) -> None:
-    with pytest.raises(ParseError, match="a line is not a node"):
+@pytest.mark.parametrize("text", ["slurm_load_node: error\n", node().replace("CPUTot=8 ", "")])
+def test_output_without_a_whole_node_fails_all(text: str) -> None:
+    with pytest.raises(ParseError, match="scontrol show nodes: "):
         nodes(text)
+
+
+@pytest.mark.parametrize("odd", ["\x0b", "\x85", "\u2028", "\r", "\n"])
+def test_any_line_end_in_a_comment_or_reason_harms_nobody(odd: str) -> None:
+    text = node().rstrip("\n") + f" Comment=one{odd}two\n" + node()
+    assert len(nodes(text)) == 2
+
+
+@pytest.mark.parametrize("text", ["0-3:0", "1-3:x", "1-x"])
+def test_what_is_no_array_expression_fails(text: str) -> None:
+    with pytest.raises(ParseError, match="is not an array expression"):
+        array_tasks(text)
 
 
 @pytest.mark.parametrize(
