@@ -1,0 +1,1 @@
+"""Real outputs and expected trees; README.md says how each was taken."""
