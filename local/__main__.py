@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import sys
+import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -64,6 +65,12 @@ def pods() -> list[Pod]:
     return sorted(found, key=lambda pod: (pod.spec.name != "head", len(pod.spec.name), pod.spec.name))
 
 
+def simulated(name: str, count: int) -> list[dict[str, str | int | float]] | None:
+    """Simulated GPUs of a pod, each with a UUID that no other pod's has; None for none."""
+    uuid = f"GPU-{zlib.crc32(name.encode()):08x}-0000-4000-8000-"
+    return [{"model": SIMULATED_MODEL, "uuid": f"{uuid}{index:012x}"} for index in range(count)] or None
+
+
 def run(workers: int, gpus: int) -> None:
     """Boot a head on the machine's network and workers on a bridge, wait until all are idle, say what runs."""
     there = pods()
@@ -74,15 +81,14 @@ def run(workers: int, gpus: int) -> None:
     BRIDGE.delete()
     BRIDGE.create()
     key = secrets.token_hex(32)
-    simulated = [{"model": SIMULATED_MODEL}] * gpus if gpus else None
     head_environment = {"NODE_ROLE": "head", "NODE_IP": BRIDGE.gateway, "MUNGE_KEY": key}
     worker_environment = {"NODE_ROLE": "worker", "HEAD_NODE_IP": BRIDGE.gateway, "MUNGE_KEY": key}
-    head = Pod(cluster.spec("head", FOLDER / "head", head_environment, gpus=simulated))
+    head = Pod(cluster.spec("head", FOLDER / "head", head_environment, gpus=simulated("head", gpus)))
     all_pods = [head]
     for number in range(1, workers + 1):
         name = f"worker{number}"
         address = BRIDGE.address(10 + number)
-        spec = cluster.spec(name, FOLDER / name, worker_environment, address=address, gpus=simulated)
+        spec = cluster.spec(name, FOLDER / name, worker_environment, address=address, gpus=simulated(name, gpus))
         all_pods.append(Pod(spec, BRIDGE))
     try:
         for pod in all_pods:
@@ -96,7 +102,8 @@ def run(workers: int, gpus: int) -> None:
         # What was said of the failure stays on the screen; nothing else stays.
         stop(quiet=True)
         raise
-    print(SUMMARY.format(nodes=head.exec("sinfo", "-N", "-o", "%8N %.10T %.5c %.8m").rstrip().replace("\n", "\n  ")))
+    nodes = head.exec("sinfo", "-N", "-o", "%10N %.8T %.5c %.8m %15o").rstrip()
+    print(SUMMARY.format(nodes=nodes.replace("\n", "\n  ")))
 
 
 SUMMARY = """
@@ -104,9 +111,9 @@ A Slurm cluster runs on this machine:
 
   {nodes}
 
-  curl localhost:9400/metrics    GPUs of the head, by DCGM's names
+  curl localhost:9400/metrics    GPUs of the head, by DCGM's names; of a worker at its address
   curl localhost:9341/metrics    Slurm
-  make shell POD=head            then: sinfo; srun hostname; sbatch --wrap 'nvidia-smi; sleep 60'; squeue
+  make shell POD=head            then: sinfo; srun hostname; sbatch --wrap hostname; squeue
   make status                    pods, nodes and programs
   make stop                      ends it and leaves nothing behind
 """

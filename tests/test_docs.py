@@ -1,0 +1,71 @@
+"""What the documentation says of the code is what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bootstrap.plan import PASSED_ON
+from bootstrap.slurm_conf import version_text
+from bootstrap.variables import VARIABLES
+from exporters.gpu.catalogue import load
+from exporters.slurm import collect, parse
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DOCS = REPOSITORY / "docs"
+
+
+def table_after(text: str, header: str) -> list[str]:
+    """The rows of the table with this header."""
+    rows = text.partition(header)[2].splitlines()[2:]
+    return rows[: next((number for number, row in enumerate(rows) if not row.startswith("|")), len(rows))]
+
+
+def test_every_variable_is_documented_as_it_is() -> None:
+    rows = table_after((DOCS / "configuration.md").read_text(), "| variable | default | meaning |")
+    assert rows == [f"| {variable.name} | {variable.default} | {variable.meaning} |" for variable in VARIABLES]
+
+
+def test_the_defaults_named_are_the_defaults() -> None:
+    for variable in VARIABLES:
+        if isinstance(variable.fallback, (str, int)):
+            assert variable.default == str(variable.fallback)
+
+
+def test_the_environment_that_programs_see_is_documented() -> None:
+    text = (DOCS / "configuration.md").read_text()
+    assert f"see little of the pod's environment**: {', '.join(PASSED_ON)}." in " ".join(text.split())
+
+
+def test_every_gpu_metric_is_documented_as_it_is() -> None:
+    catalogue = REPOSITORY / "conf/gpu-metrics.yaml"
+    rows = table_after((DOCS / "metrics.md").read_text(), "| metric | type | help | NVML |")
+    expected = []
+    for metric in load(catalogue.read_text(), str(catalogue)):
+        field = f".{metric.field}" if metric.field else ""
+        call = f"{metric.call.function}({', '.join(metric.call.arguments)}){field}"
+        expected.append(f"| `{metric.name}` | {metric.type} | {metric.help} | `{call}` |")
+    assert rows == expected
+
+
+def test_the_states_named_are_the_states() -> None:
+    text = (DOCS / "metrics.md").read_text()
+    assert f"nodes; {', '.join(parse.NODE_STATES[:-1])} as there" in text
+    assert {state for _, _, state in parse.SDIAG_LINES} == set(collect.SCHEDULER_HELP)
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_make_targets_named_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    for page in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.glob("*.md")):
+        for target in re.findall(r"`make ([a-z-]+)", page.read_text()):
+            assert target in targets, f"{page.name}: make {target}"
+
+
+def test_versions_print_as_slurm_prints_them() -> None:
+    assert version_text((22, 5, 8)) == "22.05.8"
