@@ -47,8 +47,7 @@ def main() -> int:
     bridge = Bridge(f"gwb{os.getpid()}", 210)
     bridge.create()
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(Path(folder), bridge)
+        with tempfile.TemporaryDirectory() as folder, Bench(Path(folder), bridge) as bench:
             ours, floor = [], []
             for _ in range(RUNS):  # in turn, so that the machine's mood is the same for both
                 floor.append(bench.floor())
@@ -72,7 +71,6 @@ def main() -> int:
                 print(f"  {name:<15} {resident:6.1f} ({proportional:.1f})   bare imports {bench.bare(head, name):.1f}")
             print(f"  {'together':<15} {total:6.1f}")
             kept &= verdict("memory", total, MEMORY_LIMIT_MIB, "MiB")
-            head.kill()
     finally:
         bridge.delete()
     return 0 if kept else 1
@@ -96,6 +94,14 @@ class Bench:
         self._folder = folder
         self._bridge = bridge
         self._count = 0
+        self._pods: list[Pod] = []
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pod in self._pods:
+            pod.kill()
 
     def _pod(self, **options: object) -> Pod:
         self._count += 1
@@ -103,7 +109,8 @@ class Bench:
         environment = {"NODE_ROLE": "head", "MUNGE_KEY": KEY}
         address = self._bridge.address(2 + self._count % 200)
         spec = cluster.spec("head", folder, environment, address=address, gpus=GPUS, **options)  # type: ignore[arg-type]
-        return Pod(spec, self._bridge)
+        self._pods.append(Pod(spec, self._bridge))
+        return self._pods[-1]
 
     def start(self) -> Pod:
         """A head that serves."""

@@ -5,7 +5,8 @@ address, CPUs and memory it has when slurmd -Z registers under its name. So a no
 deleted first, once per boot; slurmd then makes it anew. On a head, the workers known in advance are announced:
 made as placeholders that are down, with a reason that says so.
 
-Nothing here stops slurmd from starting: it logs what failed and ends. Standard library only (`python -I -S`).
+A name that another living pod uses is not taken from it: slurmd does not start until one of them is gone or renamed.
+Standard library only (`python -I -S`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -20,14 +22,20 @@ from pathlib import Path
 
 # Isolated mode leaves the product's own folder out of the path.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from bootstrap.launch import log
+from bootstrap.launch import TRY_AGAIN, log
+from bootstrap.variables import SLURMD_PORT
 
 SCONTROL_DEADLINE_S = 15.0
 ANNOUNCE_S = 10.0
 """By then a slurmctld that started has been told of the workers known in advance."""
 FREE_DEADLINE_S = 10.0
 PLACEHOLDER_REASON = "gpu-watchdog: has not joined yet"
+ALIVE_DEADLINE_S = 2.0
 _BATCH = 200
+
+
+class NotYet(Exception):
+    """This pod cannot join now: why, and what to do."""
 
 
 class Scontrol:
@@ -66,12 +74,26 @@ def fits(node: dict[str, str], address: str, cpus: int, memory_mb: int) -> bool:
 
 
 def known_nodes(scontrol: Scontrol) -> dict[str, dict[str, str]]:
-    """Fields of every node that slurmctld knows, by name."""
+    """Fields of every node that slurmctld knows, by name; raises NotYet when it does not say."""
     status, output = scontrol("-o", "show", "nodes")
     if status:
-        log("WARNING", f"slurmctld did not say which nodes it knows: {output}")
+        raise NotYet(f"slurmctld does not say which nodes it knows: {output}")
     nodes = [fields(line) for line in output.split("\n") if line.startswith("NodeName=")]
     return {node["NodeName"]: node for node in nodes}
+
+
+def is_placeholder(node: dict[str, str]) -> bool:
+    """Whether it never was a pod: no slurmd of it ever registered."""
+    return not node.get("SlurmdStartTime", "").isdigit()
+
+
+def answers(address: str) -> bool:
+    """Whether a slurmd listens there."""
+    try:
+        socket.create_connection((address, SLURMD_PORT), ALIVE_DEADLINE_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def await_announcements(scontrol: Scontrol, name: str) -> None:
@@ -94,10 +116,13 @@ def await_announcements(scontrol: Scontrol, name: str) -> None:
 
 
 def claim(scontrol: Scontrol, name: str, address: str, cpus: int, memory_mb: int) -> None:
-    """Remove what stands under this pod's name and does not fit it."""
+    """Remove what stands under this pod's name and does not fit it; raises NotYet where another pod lives by it."""
     node = known_nodes(scontrol).get(name)
     if node is None or fits(node, address, cpus, memory_mb):
         return
+    elsewhere = node.get("NodeAddr", address)
+    if elsewhere != address and not is_placeholder(node) and answers(elsewhere):
+        raise NotYet(f"node {name} is another pod, alive at {elsewhere}: give this one a NODE_NAME of its own")
     deadline = time.monotonic() + FREE_DEADLINE_S
     status, output = scontrol("delete", f"nodename={name}")
     if status:
@@ -133,7 +158,7 @@ def announce(scontrol: Scontrol, workers: list[tuple[str, str]]) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Prepare this pod's slurmd; always 0."""
+    """Prepare this pod's slurmd: 0, or TRY_AGAIN."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--worker", action="store_true", help="this pod is not the head")
     parser.add_argument("--node", required=True)
@@ -145,13 +170,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--announce", action="append", default=[], metavar="NAME=ADDRESS")
     arguments = parser.parse_args(argv)
     scontrol = Scontrol(arguments.controller)
-    if arguments.worker:
-        await_announcements(scontrol, arguments.node)
-    if not Path(arguments.once).exists():
-        claim(scontrol, arguments.node, arguments.address, arguments.cpus, arguments.memory)
-        Path(arguments.once).touch()
-    if arguments.announce:
-        announce(scontrol, [tuple(worker.split("=", 1)) for worker in arguments.announce])
+    try:
+        if arguments.worker:
+            await_announcements(scontrol, arguments.node)
+        if not Path(arguments.once).exists():
+            claim(scontrol, arguments.node, arguments.address, arguments.cpus, arguments.memory)
+            Path(arguments.once).touch()
+        if arguments.announce:
+            announce(scontrol, [tuple(worker.split("=", 1)) for worker in arguments.announce])
+    except NotYet as reason:
+        log("WARNING", str(reason))
+        return TRY_AGAIN
     return 0
 
 

@@ -5,7 +5,8 @@
 Runs with `python -I -S`, standard library only, as its start is part of every daemon's start. It waits for ever:
 a pod booted long before its head joins when the head comes up. Each question is asked in the other side's own
 language, since slurmctld and munged log an error for a connection that says nothing. PREPARE runs once all waits
-are over; where it fails, the daemon is started all the same, since it is the one that says best what is wrong.
+are over, again while it ends with TRY_AGAIN; where it fails, the daemon is started all the same, since it is the one
+that says best what is wrong.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ LONGEST_PAUSE_S = 1.0
 ASK_DEADLINE_S = 2.5
 """A question to munged or slurmctld. scontrol itself tries once a second: after this, names are resolved anew."""
 PREPARE_DEADLINE_S = 60.0
+TRY_AGAIN = 75
+"""Exit status of PREPARE (EX_TEMPFAIL of sysexits.h): it cannot be started yet, PREPARE says why."""
+TRY_AGAIN_PAUSE_S = 5.0
+REFUSED = "it answers but does not accept this pod: is MUNGE_KEY the same on both, and the clock right?"
+REFUSED_PAUSE_S = 10.0
+"""Each try costs the other side several lines of log."""
 _QUIET_S = 0.5
 """A wait shorter than this is nobody's concern."""
 _TCP_LISTEN = "0A"
@@ -56,7 +63,9 @@ def controller(place: str) -> str:
     except OSError as error:
         return f"its name does not resolve ({error.strerror})"
     environment = {**os.environ, "SLURM_CONF_SERVER": place}
-    return ask(["scontrol", "ping"], environment)
+    reason = ask(["scontrol", "ping"], environment).partition("failed to fetch remote configs: ")
+    # What a client sees when slurmctld drops a request that it cannot authenticate.
+    return REFUSED if "Zero Bytes" in reason[2] else reason[2] or reason[0]
 
 
 def ask(command: list[str], environment: dict[str, str] | None = None) -> str:
@@ -95,19 +104,23 @@ def wait_for(name: str, target: str) -> None:
         if reason != said and waited >= _QUIET_S:
             log("INFO", f"{name} waits for {kind} {place}: {reason}")
             said = reason
-        time.sleep(pause)
+        time.sleep(REFUSED_PAUSE_S if reason == REFUSED else pause)
         pause = min(pause * 1.5, LONGEST_PAUSE_S)
     if said:
         log("INFO", f"{kind} {place} answers after {time.monotonic() - started:.0f} s, {name} starts")
 
 
 def prepare(name: str, command: list[str]) -> None:
-    """Run a command to its end, bounded."""
-    try:
-        status = subprocess.run(command, timeout=PREPARE_DEADLINE_S, check=False).returncode
-    except (OSError, subprocess.TimeoutExpired) as error:
-        log("WARNING", f"preparing {name} failed: {error}")
-        return
+    """Run a command to its end, bounded, and again as long as it asks for that."""
+    status = TRY_AGAIN
+    while status == TRY_AGAIN:
+        try:
+            status = subprocess.run(command, timeout=PREPARE_DEADLINE_S, check=False).returncode
+        except (OSError, subprocess.TimeoutExpired) as error:
+            log("WARNING", f"preparing {name} failed: {error}")
+            return
+        if status == TRY_AGAIN:
+            time.sleep(TRY_AGAIN_PAUSE_S)
     if status:
         log("WARNING", f"preparing {name} ended with status {status}")
 

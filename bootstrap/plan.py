@@ -131,6 +131,8 @@ def check(settings: Settings, hardware: Hardware, state: StateFolder) -> Iterabl
         yield Problem(f"{source} {state.path}", state.problem, state.write)
     own_name = settings.node_name or hardware.hostname
     own_address = settings.node_ip or hardware.address
+    if settings.role == "worker" and settings.head_address in (own_address, hardware.hostname):
+        yield Problem(f"HEAD_NODE_IP {settings.head_address}", "is this pod itself", "Set it to the head's address")
     if settings.role == "head":
         for worker in settings.workers:
             if worker.name in (own_name, hardware.hostname) or worker.address == own_address:

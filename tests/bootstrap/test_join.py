@@ -99,7 +99,7 @@ def test_unknown_node_and_node_that_fits_are_left_alone(slurm: Slurm) -> None:
 
 
 def test_node_that_does_not_fit_is_deleted_once_per_boot(slurm: Slurm) -> None:
-    slurm.answer(nodes=node("other") + "\n" + node(address="10.9.9.9") + "\n")
+    slurm.answer(nodes=node("other") + "\n" + node(address="127.0.0.9") + "\n")
     changes, log = slurm.join()
     assert changes == ["delete nodename=pod-1"]
     assert log.endswith(" INFO node pod-1 of an earlier life or of WORKER_NODES makes room for this pod\n")
@@ -107,7 +107,7 @@ def test_node_that_does_not_fit_is_deleted_once_per_boot(slurm: Slurm) -> None:
 
 
 def test_jobs_of_an_earlier_life_are_ended(slurm: Slurm) -> None:
-    slurm.answer(nodes=node(address="10.9.9.9") + "\n", delete="node is in use\n", delete_status="1\n")
+    slurm.answer(nodes=node(address="127.0.0.9") + "\n", delete="node is in use\n", delete_status="1\n")
     changes, _ = slurm.join()
     assert changes == [
         "delete nodename=pod-1",

@@ -49,8 +49,12 @@ def boot(cluster: Cluster, environment: dict[str, str], before: str = "", **opti
         ({**HEAD, "NODE_ROLE": "foo"}, ["NODE_ROLE='foo'", "Write head"]),
         ({"NODE_ROL": "head", **KEY}, ["NODE_ROLE is not set", "did you mean NODE_ROLE?"]),
         ({"NODE_ROLE": "worker", **KEY}, ["HEAD_NODE_IP is not set, which a worker needs"]),
-        ({**WORKER, "HEAD_NODE_IP": "10.0.0.1:6817"}, ["has a port", "Write it without one: 10.0.0.1"]),
+        ({**WORKER, "HEAD_NODE_IP": "10.0.0.1:6817"}, ["has a port", "Write it without one: '10.0.0.1'"]),
         ({**WORKER, "HEAD_NODE_IP": "10.0.0.1 10.0.0.2"}, ["neither an IP address nor a DNS name"]),
+        (
+            {**WORKER, "HEAD_NODE_IP": "10.213.9.9", "NODE_IP": "10.213.9.9"},
+            ["HEAD_NODE_IP 10.213.9.9 is this pod itself"],
+        ),
         ({**HEAD, "WORKER_NODES": "a:10.0.0.2,b"}, ["the entry 'b' without an address"]),
         ({**HEAD, "WORKER_NODES": "a:10.0.0.2,a:10.0.0.3"}, ["'a:10.0.0.3'", "List each worker once"]),
         ({**HEAD, "WORKER_NODES": "bad:10.213.9.9"}, ["WORKER_NODES entry bad:10.213.9.9 is this head itself"]),

@@ -42,7 +42,7 @@ def test_a_stranger_with_another_key_does_not_join_and_is_told(cluster: Cluster)
     cluster.add_head()
     stranger = cluster.add_worker("stranger", {"MUNGE_KEY": "another secret " * 4})
     cluster.until_idle(["head"])
-    refused = "slurmd waits for controller"
+    refused = "it answers but does not accept this pod: is MUNGE_KEY the same on both"
     cluster.until("it says why it waits", lambda: refused in stranger.logs())
     assert "stranger" not in cluster.nodes()
     cluster.until("its programs run all the same", lambda: cluster.pids("stranger"))

@@ -59,6 +59,23 @@ def test_a_worker_comes_back_with_another_address(cluster: Cluster) -> None:
     cluster.until("it works", lambda: head.exec("srun", "-w", "roamer", "hostname").strip() == "roamer")
 
 
+def test_a_name_is_not_taken_from_a_living_pod(cluster: Cluster) -> None:
+    head = cluster.add_head()
+    cluster.add_worker("twin")
+    cluster.until_idle(["head", "twin"])
+    address = cluster.nodes()["twin"]["address"]
+    first = cluster.pods.pop("twin")
+    second = cluster.add_worker("twin")
+    try:
+        cluster.until("it says so", lambda: f"node twin is another pod, alive at {address}" in second.logs())
+        assert cluster.nodes()["twin"]["address"] == address
+        assert head.exec("srun", "-w", "twin", "hostname", timeout=60).strip() == "twin"
+    finally:
+        first.kill()
+    cluster.until("it takes the name over", lambda: cluster.nodes().get("twin", {}).get("address") != address)
+    cluster.until_idle(["twin"])
+
+
 def test_a_worker_whose_job_died_with_it_comes_back(cluster: Cluster) -> None:
     head = cluster.add_head()
     cluster.add_worker("worker1")
