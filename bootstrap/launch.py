@@ -64,8 +64,9 @@ def controller(place: str) -> str:
         return f"its name does not resolve ({error.strerror})"
     environment = {**os.environ, "SLURM_CONF_SERVER": place}
     reason = ask(["scontrol", "ping"], environment).partition("failed to fetch remote configs: ")
-    # What a client sees when slurmctld drops a request that it cannot authenticate.
-    return REFUSED if "Zero Bytes" in reason[2] else reason[2] or reason[0]
+    # What a client sees when slurmctld drops a request that it cannot authenticate, up to 23.11 and since.
+    refused = any(words in reason[2] for words in ("Zero Bytes", "authentication error"))
+    return REFUSED if refused else reason[2] or reason[0]
 
 
 def ask(command: list[str], environment: dict[str, str] | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +21,9 @@ from local.spec import (
 from tests.fake_nvml.control import FakeNvml, Value
 
 BUILD = REPOSITORY / "build"
-RUNTIME = BUILD / "runtime"
+# Pods may be made of another root, to try another distribution's Slurm, with a Python environment that fits it.
+ROOT = os.environ.get("POD_ROOT", "/")
+RUNTIME = Path(os.environ.get("POD_RUNTIME", BUILD / "runtime"))
 FAKE_NVML = BUILD / "fake_nvml" / "libnvidia-ml.so.1"
 
 
@@ -52,6 +55,7 @@ def spec(
         folder=str(folder),
         code=str(REPOSITORY),
         runtime=str(RUNTIME),
+        root=ROOT,
         address=address,
         environment={"PATH": PATH_IN_POD, "HOME": "/root", **environment},
         volumes=dict(volumes or {}),

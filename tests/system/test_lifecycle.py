@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from bootstrap.hardware import slurm_version
 from bootstrap.slurm_conf import OLDEST_IPV6_SLURM, memory_reserve_mb
 from tests.system.harness import Cluster
 
@@ -154,7 +154,8 @@ def test_an_ipv6_cluster(cluster: Cluster) -> None:
     """slurmd fetches its configuration over IPv6 since Slurm 24.11; before, the pod says so."""
     head_address = _ipv6(cluster.head_address)
     head = cluster.add_head({"NODE_IP": head_address})
-    if (slurm_version() or OLDEST_IPV6_SLURM) < OLDEST_IPV6_SLURM:
+    version = cluster.until("its Slurm's version", lambda: re.search(r"[Ss]lurmd? (\d+)\.(\d+)\.(\d+)", head.logs()))
+    if tuple(map(int, version.groups())) < OLDEST_IPV6_SLURM:
         assert head.wait(10) == 2
         assert "IPv6" in head.logs() and "Slurm 24.11" in head.logs()
         return
