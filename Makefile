@@ -95,7 +95,7 @@ need-root:
 
 .PHONY: pod-programs
 pod-programs:
-	@local/packages.sh munged slurmctld slurmd scontrol ip nsenter setpriv curl venv
+	@local/packages.sh munged slurmctld slurmd scontrol ip nsenter setpriv ps curl venv
 
 $(RUNTIME): requirements.txt local/runtime.sh | pod-programs
 	@echo "Making the pods' Python environment ..."

@@ -17,7 +17,7 @@ from local.pod import Pod, PodError
 
 FOLDER = cluster.BUILD / "local"
 BRIDGE = Bridge("gw-local", 200)
-ENDPOINTS = ("http://localhost:9400/metrics", "http://localhost:9341/metrics")
+ENDPOINTS = ("http://127.0.0.1:9400/metrics", "http://127.0.0.1:9341/metrics")
 READY_DEADLINE_S = 60
 STOP_DEADLINE_S = 25
 SIMULATED_MODEL = "h100"

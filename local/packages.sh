@@ -11,6 +11,7 @@ package_of() {
     ip) echo iproute2 ;;
     nsenter | setpriv) echo util-linux ;;
     cc) echo gcc libc6-dev ;;
+    ps) echo procps ;;
     venv) echo python3 python3-venv ;;
     *) echo "$1" ;;
     esac
