@@ -10,6 +10,8 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 
+_END_DEADLINE_S = 1.0
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -48,6 +50,12 @@ class Search:
             output, _ = self._child.communicate(timeout=deadline_s)
         except subprocess.TimeoutExpired:
             self._child.kill()
+            if self._child.stdout:
+                self._child.stdout.close()
+            try:
+                self._child.wait(_END_DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                pass  # stuck in the driver beyond any signal: left behind
             return GpuProbe(error=f"the driver did not answer within {deadline_s:g} s")
         try:
             answer = json.loads(output)

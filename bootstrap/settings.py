@@ -56,47 +56,36 @@ def read(environ: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
+    named_wrong: set[str] = set()
     for variable in VARIABLES:
-        values[variable.name], problem = _value(variable, environ)
-        if problem:
-            problems.append(problem)
-    named_wrong = {problem.subject.partition("=")[0] for problem in problems}
-    role = values["NODE_ROLE"]
-    if role is None and not named_wrong & {"NODE_ROLE", "NODE_RANK"}:
-        problems.append(Problem("NODE_ROLE", "is not set", "Set it to head or to worker"))
-    if role == "worker" and values["HEAD_NODE_IP"] is None and not named_wrong & {"HEAD_NODE_IP", "PRIMARY_ADDR"}:
-        problems.append(Problem("HEAD_NODE_IP", "is not set, which a worker needs", "Set it to the head's address"))
+        name, text = _text(variable, environ)
+        if not text:
+            continue
+        parse = variable.parse_alias if name == variable.alias and variable.parse_alias else variable.parse
+        try:
+            values[variable.field] = parse(text)
+        except Wrong as wrong:
+            named_wrong.add(variable.name)
+            problems.append(Problem(f"{name}={_shown(text, variable)}", wrong.wrong, wrong.write))
     settings = Settings(
-        role=role,
-        head_address=values["HEAD_NODE_IP"],
-        cluster_name=values["CLUSTER_NAME"],
-        workers=values["WORKER_NODES"],
-        max_nodes=values["MAX_NODES"],
-        partition_name=values["PARTITION_NAME"],
-        node_ip=values["NODE_IP"],
-        node_name=values["NODE_NAME"],
-        munge_key=values["MUNGE_KEY"],
-        munge_key_file=values["MUNGE_KEY_FILE"],
-        state_dir=values["STATE_DIR"],
-        gpu_exporter_port=values["GPU_EXPORTER_PORT"],
-        slurm_exporter_port=values["SLURM_EXPORTER_PORT"],
+        **values,
         cpu_hint=_hint(environ.get("RUNPOD_CPU_COUNT", ""), 1),
         memory_hint_mb=_hint(environ.get("RUNPOD_MEM_GB", ""), 1024),
     )
+    if settings.role is None and "NODE_ROLE" not in named_wrong:
+        problems.append(Problem("NODE_ROLE", "is not set", "Set it to head or to worker"))
+    if settings.role == "worker" and settings.head_address is None and "HEAD_NODE_IP" not in named_wrong:
+        problems.append(Problem("HEAD_NODE_IP", "is not set, which a worker needs", "Set it to the head's address"))
     problems += _contradictions(settings, named_wrong)
     return settings, problems
 
 
-def _value(variable: Variable, environ: Mapping[str, str]) -> tuple[Any, Problem | None]:
-    for name, parse in ((variable.name, variable.parse), (variable.alias, variable.parse_alias or variable.parse)):
-        text = environ.get(name, "") if name else ""
-        if not text:
-            continue
-        try:
-            return parse(text), None
-        except Wrong as wrong:
-            return variable.fallback, Problem(f"{name}={_shown(text, variable)}", wrong.wrong, wrong.write)
-    return variable.fallback, None
+def _text(variable: Variable, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The variable that is set, ours or the one that stands in for it, and its text; empty where none is."""
+    for name in (variable.name, variable.alias):
+        if name and environ.get(name):
+            return name, environ[name]
+    return variable.name, ""
 
 
 def _shown(text: str, variable: Variable) -> str:

@@ -47,12 +47,12 @@ class Variable:
     """One row of the pod's interface."""
 
     name: str
+    field: str
+    """Of bootstrap.settings.Settings, where the default is."""
     default: str
     """As the documentation shows it."""
     meaning: str
     parse: Callable[[str], Any]
-    fallback: Any = None
-    """The value when it is unset."""
     alias: str = ""
     """RunPod's own variable that stands in when this one is unset."""
     parse_alias: Callable[[str], Any] | None = None
@@ -193,6 +193,7 @@ _port = whole_number(1, 65535)
 VARIABLES: tuple[Variable, ...] = (
     Variable(
         "NODE_ROLE",
+        "role",
         "none, required",
         "`head` or `worker`",
         role,
@@ -201,31 +202,42 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "HEAD_NODE_IP",
+        "head_address",
         "none, required on workers",
         "address or DNS name of the head (`PODID.runpod.internal`), resolved anew at each attempt",
         head_address,
         alias="PRIMARY_ADDR",
     ),
-    Variable("CLUSTER_NAME", "gpu-watchdog", "Slurm cluster name", name, "gpu-watchdog"),
+    Variable("CLUSTER_NAME", "cluster_name", "gpu-watchdog", "Slurm cluster name", name),
     Variable(
         "WORKER_NODES",
+        "workers",
         "empty",
         "`hostname1:ip1,hostname2:ip2`: workers known in advance (IPv6 in brackets), shown as down until they join",
         workers,
-        (),
     ),
-    Variable("MAX_NODES", "100", "Slurm MaxNodeCount: how many pods the cluster can have", whole_number(1, 65000), 100),
-    Variable("PARTITION_NAME", "gpu", "the one partition, with all nodes, default", name, "gpu"),
+    Variable(
+        "MAX_NODES",
+        "max_nodes",
+        "100",
+        "Slurm MaxNodeCount: how many pods the cluster can have",
+        whole_number(1, 65000),
+    ),
+    Variable("PARTITION_NAME", "partition_name", "gpu", "the one partition, with all nodes, default", name),
     Variable(
         "NODE_IP",
+        "node_ip",
         "detected",
         "this pod's address as its peers reach it, else podnet1, ens1, the default route",
         address,
         alias="NODE_ADDR",
     ),
-    Variable("NODE_NAME", "detected", "this pod's Slurm node name, else its hostname up to the first dot", name),
+    Variable(
+        "NODE_NAME", "node_name", "detected", "this pod's Slurm node name, else its hostname up to the first dot", name
+    ),
     Variable(
         "MUNGE_KEY",
+        "munge_key",
         "none",
         "the cluster's secret, any string of 32 bytes or more: the same string on all pods is the same munge key",
         munge_secret,
@@ -233,16 +245,18 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "MUNGE_KEY_FILE",
+        "munge_key_file",
         "none",
         "a munge key file (32 to 1024 bytes, used as it is) for where MUNGE_KEY is unset; else the image's own key",
         path,
     ),
     Variable(
         "STATE_DIR",
+        "state_dir",
         "/workspace/.gpu-watchdog where /workspace is a mounted volume, else /var/lib/gpu-watchdog",
         "slurmctld's state, so that a restarted head keeps its jobs and nodes",
         path,
     ),
-    Variable("GPU_EXPORTER_PORT", "9400", "port of the GPU metrics", _port, 9400),
-    Variable("SLURM_EXPORTER_PORT", "9341", "port of the Slurm metrics (head only)", _port, 9341),
+    Variable("GPU_EXPORTER_PORT", "gpu_exporter_port", "9400", "port of the GPU metrics", _port),
+    Variable("SLURM_EXPORTER_PORT", "slurm_exporter_port", "9341", "port of the Slurm metrics (head only)", _port),
 )

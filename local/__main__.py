@@ -102,8 +102,8 @@ def run(workers: int, gpus: int) -> None:
         # What was said of the failure stays on the screen; nothing else stays.
         stop(quiet=True)
         raise
-    nodes = head.exec("sinfo", "-N", "-o", "%10N %.8T %.5c %.8m %15o").rstrip()
-    print(SUMMARY.format(nodes=nodes.replace("\n", "\n  ")))
+    nodes = head.exec("sinfo", "-N", "-o", "%10N %.8T %.5c %.8m %o").splitlines()
+    print(SUMMARY.format(nodes="\n  ".join(line.rstrip() for line in nodes)))
 
 
 SUMMARY = """

@@ -48,11 +48,6 @@ cleanup() {
     rm -f "$log"
 }
 trap cleanup EXIT
-if [ ! -e "$policy" ]; then
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-    made_policy=yes
-fi
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1; }
 if ! apt update; then
     cat "$log" >&2
@@ -68,6 +63,11 @@ case $missing in
     fi
     ;;
 esac
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    made_policy=yes
+fi
 # shellcheck disable=SC2086
 if ! apt install -y --no-install-recommends $missing; then
     cat "$log" >&2

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from bootstrap.plan import PASSED_ON
+from bootstrap.settings import Settings
 from bootstrap.slurm_conf import version_text
 from bootstrap.variables import VARIABLES
 from exporters.gpu.catalogue import load
@@ -27,9 +28,11 @@ def test_every_variable_is_documented_as_it_is() -> None:
 
 
 def test_the_defaults_named_are_the_defaults() -> None:
+    defaults = Settings()
     for variable in VARIABLES:
-        if isinstance(variable.fallback, (str, int)):
-            assert variable.default == str(variable.fallback)
+        default = getattr(defaults, variable.field)
+        if isinstance(default, (str, int)):
+            assert variable.default == str(default)
 
 
 def test_the_environment_that_programs_see_is_documented() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import shutil
 import socket
 import subprocess
@@ -20,7 +21,8 @@ def address_with(*commands: str) -> str:
     if not shutil.which("ip") or not shutil.which("unshare"):
         pytest.skip("needs unshare and ip")
     script = " && ".join([*(f"ip {command}" for command in commands), f'exec {sys.executable} -c "{SAY_ADDRESS}"'])
-    unshare = ["unshare", "--map-root-user", "--net", "sh", "-c"]
+    own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    unshare = ["unshare", *own_user, "--net", "sh", "-c"]
     if subprocess.run(
         [*unshare, "ip link add name one type veth peer name two"], capture_output=True, check=False
     ).returncode:

@@ -136,13 +136,6 @@ def test_every_row_has_good_and_bad_values_above(variable: Variable) -> None:
     assert variable.default
 
 
-@pytest.mark.parametrize(
-    ("variable", "text"), [(row, row.default) for row in VARIABLES if row.fallback], ids=lambda value: str(value)[:20]
-)
-def test_documented_default_is_the_fallback(variable: Variable, text: str) -> None:
-    assert variable.parse(text) == variable.fallback
-
-
 def test_ten_thousand_workers_are_read() -> None:
     text = ",".join(f"w{number}:10.{number >> 8}.{number & 255}.1" for number in range(10_000))
     found = BY_NAME["WORKER_NODES"].parse(text)

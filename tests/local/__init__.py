@@ -1,0 +1,1 @@
+"""Tests of the pods on one machine that need no pod."""
