@@ -22,7 +22,7 @@ from exporters.exposition import CONTENT_TYPE
 log = logging.getLogger(__name__)
 
 THREADS = 4
-MAX_CONNECTIONS = 2000
+MAX_CONNECTIONS = 8000
 """Beyond it the connection that was idle longest makes room: no number of idle ones stops a scrape."""
 IDLE_S = 30
 LIFETIME_S = 300
