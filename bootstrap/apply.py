@@ -18,6 +18,7 @@ class ApplyError(Exception):
 
 def apply(plan: Plan) -> None:
     """Write everything; raises ApplyError, with no file of the plan changed, when something cannot be written."""
+    os.umask(0o022)  # parents that are made on the way must be open to the daemons' users
     with contextlib.ExitStack() as temporary:
         renames: list[tuple[Path, Path]] = []
         path = ""
@@ -37,6 +38,8 @@ def apply(plan: Plan) -> None:
                         pass
                 elif Path(path).is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                elif Path(path).is_mount():
+                    raise OSError(errno.EBUSY, "it is mounted by itself and cannot be replaced")
             for source, target in renames:
                 path = str(target)
                 source.replace(target)
@@ -49,6 +52,9 @@ def apply(plan: Plan) -> None:
             for stale in set(Path(plan.pruned_folder).iterdir()) - keep:
                 if not stale.is_dir():
                     stale.unlink()
+            for removed in plan.removed:
+                path = removed
+                Path(removed).unlink(missing_ok=True)
         except OSError as error:
             raise ApplyError(f"{path} could not be written: {error.strerror}") from None
 
@@ -79,7 +85,11 @@ def _write_block(file: File) -> None:
     current = path.read_text(errors="surrogateescape") if path.exists() else ""
     merged = hosts.merge(current, file.content.decode())
     if merged != current:
-        path.write_text(merged, errors="surrogateescape")
+        content = merged.encode(errors="surrogateescape")
+        # Never empty in between: a full disk must not cost the container its own names.
+        with path.open("r+b") as stream:
+            stream.write(content)
+            stream.truncate(len(content))
 
 
 def _own(path: Path, owner: str) -> None:

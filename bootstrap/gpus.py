@@ -6,9 +6,12 @@ Run as a program, it prints one JSON line; a driver call that never returns can 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+
+from bootstrap.variables import without_secrets
 
 _END_DEADLINE_S = 1.0
 
@@ -37,6 +40,7 @@ class Search:
     def __init__(self) -> None:
         self._child = subprocess.Popen(
             [sys.executable, "-m", "bootstrap.gpus"],
+            env=without_secrets(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

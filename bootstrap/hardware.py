@@ -13,6 +13,7 @@ from pathlib import Path
 from bootstrap import gpus, hosts, network
 from bootstrap.gpus import Gpu
 from bootstrap.limits import Limits, host_cpus, host_memory_mb, read_limits
+from bootstrap.variables import without_secrets
 
 SLURM_DEADLINE_S = 10.0
 NVML_DEADLINE_S = 10.0
@@ -67,6 +68,7 @@ def slurm_version() -> tuple[int, int, int] | None:
     try:
         done = subprocess.run(
             ["slurmd", "-V"],
+            env=without_secrets(os.environ),
             capture_output=True,
             text=True,
             timeout=SLURM_DEADLINE_S,
@@ -111,6 +113,12 @@ class StateFolder:
 STATE_MIN_FREE_MB = 64
 
 
+def _open_to_all(folder: Path) -> bool:
+    """Whether any user may pass through; a folder that is not root's may be slurm's own."""
+    status = folder.stat()
+    return bool(status.st_mode & 0o001) or status.st_uid != 0
+
+
 def inspect_state_folder(path: str) -> StateFolder:
     """Look at the nearest folder that exists, without writing."""
     nearest = Path(path)
@@ -119,6 +127,9 @@ def inspect_state_folder(path: str) -> StateFolder:
             nearest = nearest.parent
         if not nearest.is_dir():
             return StateFolder(path, f"cannot be made, because {nearest} is not a folder", "Name another folder")
+        closed = next((folder for folder in (nearest, *nearest.parents) if not _open_to_all(folder)), None)
+        if closed:
+            return StateFolder(path, f"cannot be reached by the user slurm ({closed} is closed)", "Name another folder")
         if os.statvfs(nearest).f_flag & os.ST_RDONLY or not os.access(nearest, os.W_OK):
             return StateFolder(path, f"cannot be written ({nearest} is read-only)", "Name a writable folder")
         status = os.statvfs(nearest)

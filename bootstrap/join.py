@@ -41,9 +41,9 @@ class NotYet(Exception):
 class Scontrol:
     """Runs scontrol, on a worker with the configuration fetched from the head (slurmd has not fetched it yet)."""
 
-    def __init__(self, controller: str) -> None:
+    def __init__(self, controller: str, worker: bool) -> None:
         self._environment = {**os.environ, "SLURM_TIME_FORMAT": "%s"}
-        if not Path("/etc/slurm/slurm.conf").exists():
+        if worker:
             self._environment["SLURM_CONF_SERVER"] = controller
 
     def __call__(self, *arguments: str) -> tuple[int, str]:
@@ -75,7 +75,7 @@ def fits(node: dict[str, str], address: str, cpus: int, memory_mb: int) -> bool:
 
 def known_nodes(scontrol: Scontrol) -> dict[str, dict[str, str]]:
     """Fields of every node that slurmctld knows, by name; raises NotYet when it does not say."""
-    status, output = scontrol("-o", "show", "nodes")
+    status, output = scontrol("-F", "-o", "show", "nodes")
     if status:
         raise NotYet(f"slurmctld does not say which nodes it knows: {output}")
     nodes = [fields(line) for line in output.split("\n") if line.startswith("NodeName=")]
@@ -115,13 +115,29 @@ def await_announcements(scontrol: Scontrol, name: str) -> None:
         time.sleep(0.1)
 
 
-def claim(scontrol: Scontrol, name: str, address: str, cpus: int, memory_mb: int) -> None:
-    """Remove what stands under this pod's name and does not fit it; raises NotYet where another pod lives by it."""
-    node = known_nodes(scontrol).get(name)
-    if node is None or fits(node, address, cpus, memory_mb):
-        return
+def lives_elsewhere(nodes: dict[str, dict[str, str]], name: str, address: str) -> bool:
+    """Whether another pod answers by this name: not if its address is another node's by now, or it is known as gone."""
+    node = nodes[name]
     elsewhere = node.get("NodeAddr", address)
-    if elsewhere != address and not is_placeholder(node) and answers(elsewhere):
+    others = {other.get("NodeAddr") for key, other in nodes.items() if key != name}
+    state = node.get("State", "")
+    gone = "*" in state or "NOT_RESPONDING" in state or state.startswith("DOWN")
+    return elsewhere != address and elsewhere not in others and not gone and answers(elsewhere)
+
+
+def claim(scontrol: Scontrol, name: str, address: str, cpus: int, memory_mb: int, first: bool) -> None:
+    """Remove what stands under this pod's name and does not fit it; raises NotYet where another pod lives by it.
+
+    first: no slurmd ran here since the boot. Later only a placeholder is removed: all else may have jobs.
+    """
+    nodes = known_nodes(scontrol)
+    node = nodes.get(name)
+    if node is None:
+        return
+    if not is_placeholder(node) and (not first or fits(node, address, cpus, memory_mb)):
+        return
+    elsewhere = node.get("NodeAddr")
+    if not is_placeholder(node) and lives_elsewhere(nodes, name, address):
         raise NotYet(f"node {name} is another pod, alive at {elsewhere}: give this one a NODE_NAME of its own")
     deadline = time.monotonic() + FREE_DEADLINE_S
     status, output = scontrol("delete", f"nodename={name}")
@@ -143,18 +159,26 @@ def announce(scontrol: Scontrol, workers: list[tuple[str, str]]) -> None:
     """Make a placeholder for each worker (name, address) that slurmctld does not know."""
     known = known_nodes(scontrol)
     missing = [worker for worker in workers if worker[0] not in known]
-    for start in range(0, len(missing), _BATCH):
-        batch = missing[start : start + _BATCH]
-        names = ",".join(name for name, _ in batch)
-        addresses = ",".join(address for _, address in batch)
-        status, output = scontrol("create", f"nodename={names}", f"nodeaddr={addresses}", "cpus=1", "state=FUTURE")
-        if not status:
-            status, output = scontrol("update", f"nodename={names}", "state=DOWN", f"reason={PLACEHOLDER_REASON}")
-        if status:
-            log("WARNING", f"workers {names} could not be announced: {output}")
-            return
-    if missing:
-        log("INFO", f"{len(missing)} workers of WORKER_NODES are announced, down until they join")
+    # Made, but not marked as down: an earlier announcement was cut short.
+    begun = [worker for worker in workers if known.get(worker[0], {}).get("State", "").startswith("FUTURE")]
+    failed = 0
+    for wanted, exists in ((missing, False), (begun, True)):
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            names = ",".join(name for name, _ in batch)
+            addresses = ",".join(address for _, address in batch)
+            status, output = 0, ""
+            if not exists:
+                create = ("create", f"nodename={names}", f"nodeaddr={addresses}", "cpus=1", "state=FUTURE")
+                status, output = scontrol(*create)
+            if not status:
+                status, output = scontrol("update", f"nodename={names}", "state=DOWN", f"reason={PLACEHOLDER_REASON}")
+            if status:
+                failed += len(batch)
+                log("WARNING", f"{len(batch)} workers from {batch[0][0]} on could not be announced: {output}")
+    announced = len(missing) + len(begun) - failed
+    if announced:
+        log("INFO", f"{announced} workers of WORKER_NODES are announced, down until they join")
 
 
 def main(argv: list[str]) -> int:
@@ -169,13 +193,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--once", required=True, help="a file that says this boot's claim was made")
     parser.add_argument("--announce", action="append", default=[], metavar="NAME=ADDRESS")
     arguments = parser.parse_args(argv)
-    scontrol = Scontrol(arguments.controller)
+    scontrol = Scontrol(arguments.controller, arguments.worker)
     try:
         if arguments.worker:
             await_announcements(scontrol, arguments.node)
-        if not Path(arguments.once).exists():
-            claim(scontrol, arguments.node, arguments.address, arguments.cpus, arguments.memory)
-            Path(arguments.once).touch()
+        once = Path(arguments.once)
+        claim(scontrol, arguments.node, arguments.address, arguments.cpus, arguments.memory, not once.exists())
+        once.touch()
         if arguments.announce:
             announce(scontrol, [tuple(worker.split("=", 1)) for worker in arguments.announce])
     except NotYet as reason:

@@ -12,6 +12,7 @@ that says best what is wrong.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,8 @@ TRY_AGAIN_PAUSE_S = 5.0
 REFUSED = "it answers but does not accept this pod: is MUNGE_KEY the same on both, and the clock right?"
 REFUSED_PAUSE_S = 10.0
 """Each try costs the other side several lines of log."""
+FETCHED_CONF = Path("/run/slurm/conf")
+"""slurmd's link to the configuration that it fetched from the head."""
 _QUIET_S = 0.5
 """A wait shorter than this is nobody's concern."""
 _TCP_LISTEN = "0A"
@@ -62,6 +65,8 @@ def controller(place: str) -> str:
         socket.getaddrinfo(place.rpartition(":")[0], None, type=socket.SOCK_STREAM)
     except OSError as error:
         return f"its name does not resolve ({error.strerror})"
+    # Left by an earlier slurmd, which makes it anew, it would win over the address asked for.
+    FETCHED_CONF.unlink(missing_ok=True)
     environment = {**os.environ, "SLURM_CONF_SERVER": place}
     reason = ask(["scontrol", "ping"], environment).partition("failed to fetch remote configs: ")
     # What a client sees when slurmctld drops a request that it cannot authenticate, up to 23.11 and since.
@@ -115,15 +120,36 @@ def prepare(name: str, command: list[str]) -> None:
     """Run a command to its end, bounded, and again as long as it asks for that."""
     status = TRY_AGAIN
     while status == TRY_AGAIN:
-        try:
-            status = subprocess.run(command, timeout=PREPARE_DEADLINE_S, check=False).returncode
-        except (OSError, subprocess.TimeoutExpired) as error:
-            log("WARNING", f"preparing {name} failed: {error}")
-            return
+        status = run_bounded(name, command)
         if status == TRY_AGAIN:
             time.sleep(TRY_AGAIN_PAUSE_S)
     if status:
         log("WARNING", f"preparing {name} ended with status {status}")
+
+
+def run_bounded(name: str, command: list[str]) -> int:
+    """Exit status of a command that ends with us and after its deadline, which counts as TRY_AGAIN."""
+    try:
+        child = subprocess.Popen(command)
+    except OSError as error:
+        log("WARNING", f"preparing {name} failed: {error.strerror}")
+        return 0
+
+    def end(*_: object) -> None:
+        # Left alone it would go on beside the next one.
+        child.kill()
+        os._exit(143)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        return child.wait(PREPARE_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        log("WARNING", f"preparing {name} took over {PREPARE_DEADLINE_S:.0f} s; it is tried again")
+        return TRY_AGAIN
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def log(level: str, message: str) -> None:

@@ -19,6 +19,9 @@ SUPERVISORD_CONF = "/etc/supervisor/supervisord.conf"
 MUNGE_KEY_FILE = "/etc/munge/munge.key"
 MUNGE_SOCKET = "/run/munge/munge.socket.2"
 
+# Found first by every Slurm command, before the configuration that slurmd fetched from the head.
+HEAD_ONLY = ("/etc/slurm/slurm.conf", "/etc/slurm/gres.conf", "/etc/slurm/cgroup.conf", "/run/slurm/conf")
+
 # What supervisord and so every program sees of the pod's environment; secrets are not among it.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES", "CUDA_VERSION")
 
@@ -53,6 +56,8 @@ class Plan:
     files: tuple[File, ...]
     pruned_folder: str
     """Files in it that the plan does not have are removed: programs of an earlier role."""
+    removed: tuple[str, ...]
+    """Files of an earlier role that would win over what this one fetches."""
     command: tuple[str, ...]
     environment: Mapping[str, str]
     notices: tuple[str, ...]
@@ -108,11 +113,14 @@ def check(settings: Settings, hardware: Hardware, state: StateFolder) -> Iterabl
             f"is IPv6, over which slurmd {slurm_conf.version_text(version)} cannot fetch its configuration",
             "Use Slurm 24.11 or later, or an IPv4 address",
         )
-    if settings.node_name is None:
-        try:
-            variables.name(hardware.hostname)
-        except variables.Wrong as wrong:
-            yield Problem(f"The hostname {hardware.hostname!r}", wrong.wrong, "Set NODE_NAME to this pod's node name")
+    try:
+        variables.name(hardware.hostname)
+    except variables.Wrong as wrong:
+        subject = f"The hostname {hardware.hostname!r}"
+        if settings.role == "head":  # slurmctld knows itself by its hostname alone
+            yield Problem(subject, wrong.wrong, "Start the head with another hostname")
+        elif settings.node_name is None:
+            yield Problem(subject, wrong.wrong, "Set NODE_NAME to this pod's node name")
     for user in hardware.missing_users:
         yield Problem(f"The system user {user}", "does not exist", f"Create it: useradd --system {user}")
     if hardware.address is None and settings.node_ip is None:
@@ -240,6 +248,7 @@ def build(
         folders=tuple(folders),
         files=tuple(files),
         pruned_folder=PROGRAMS_FOLDER,
+        removed=() if head else HEAD_ONLY,
         command=(paths.python, "-m", "supervisor.supervisord", "-c", SUPERVISORD_CONF),
         environment={name: environ[name] for name in PASSED_ON if name in environ},
         notices=tuple(notices),
@@ -255,7 +264,7 @@ def _hosts_block(
     Slurm cuts host:port at the first colon, so an IPv6 head gets a name of its own.
     """
     lines = []
-    own_names = [hardware.hostname] if not hardware.own_name_in_hosts else []
+    own_names = [hardware.hostname] if not hardware.own_name_in_hosts and _is_name(hardware.hostname) else []
     if node_name != hardware.hostname:
         own_names.append(node_name)
     if own_names:
@@ -269,6 +278,14 @@ def _hosts_block(
     return "".join(f"{line}\n" for line in lines), controller
 
 
+def _is_name(hostname: str) -> bool:
+    try:
+        variables.name(hostname)
+    except variables.Wrong:
+        return False
+    return True
+
+
 def show(plan: Plan) -> str:
     """Every folder and file of the plan as text, secrets masked."""
     parts = []
@@ -277,5 +294,6 @@ def show(plan: Plan) -> str:
     for file in plan.files:
         parts.append(f"# file {file.path} {file.mode:04o} {file.owner}")
         parts.append("(hidden)" if file.secret else file.content.decode().rstrip("\n"))
+    parts += [f"# removed {path}" for path in plan.removed]
     parts.append(f"# command {shlex.join(plan.command)}")
     return "\n".join(parts) + "\n"

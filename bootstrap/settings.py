@@ -89,7 +89,8 @@ def _text(variable: Variable, environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _shown(text: str, variable: Variable) -> str:
-    if variable.secret:
+    # A secret, or one that was put where the name of its file belongs.
+    if variable.secret or (variable.name == "MUNGE_KEY_FILE" and not text.startswith("/")):
         return "(hidden)"
     # repr keeps control characters from acting on the terminal or from starting a line of their own.
     return repr(text if len(text) <= 120 else f"{text[:117]}...")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,6 +186,12 @@ def munge_secret(text: str) -> bytes:
             f"Write {MUNGE_KEY_MIN_BYTES} bytes or more, the same on all pods; openssl rand -hex 32 makes some",
         )
     return secret
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment for programs that need none of our secrets."""
+    secrets = {variable.name for variable in VARIABLES if variable.secret}
+    return {name: value for name, value in environ.items() if name not in secrets}
 
 
 _port = whole_number(1, 65535)

@@ -54,8 +54,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) > 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
+    if not text.isdigit() or int(text) > 99:  # with the head as many as MAX_NODES has by default
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 99")
     return int(text)
 
 

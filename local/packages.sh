@@ -48,6 +48,7 @@ cleanup() {
     rm -f "$log"
 }
 trap cleanup EXIT
+trap 'exit 130' INT TERM HUP
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1; }
 if ! apt update; then
     cat "$log" >&2

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from local import network
 from local.namespaces import CONTAINER_CAPABILITIES
-from local.spec import PATH_IN_POD, Spec
+from local.spec import PATH_IN_POD, Spec, start_time
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 _CAPABILITIES = "-all," + ",".join(f"+{name}" for name in CONTAINER_CAPABILITIES)
@@ -77,23 +77,22 @@ class Pod:
     @property
     def pid(self) -> int:
         """The machine's number of the pod's PID 1; raises PodError when it does not run."""
-        try:
-            pid = int((self.folder / "pid").read_text())
-        except (FileNotFoundError, ValueError):
-            raise PodError(f"{self.spec.name} was not started") from None
+        if not (self.folder / "pid").exists():
+            raise PodError(f"{self.spec.name} was not started")
         if not self.running:
             raise PodError(f"{self.spec.name} has ended with exit status {self.exit_status}")
-        return pid
+        return int((self.folder / "pid").read_text().split()[0])
 
     @property
     def running(self) -> bool:
         """Whether its PID 1 is alive."""
         try:
-            pid = int((self.folder / "pid").read_text())
+            pid, started = (self.folder / "pid").read_text().split()
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            same = start_time(int(pid)) == started
         except (FileNotFoundError, ProcessLookupError, ValueError):
             return False
-        return state != "Z" and not (self.folder / "exit").exists()
+        return same and state != "Z" and not (self.folder / "exit").exists()
 
     @property
     def exit_status(self) -> int | None:

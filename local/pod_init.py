@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from local import namespaces as ns
-from local.spec import CODE_IN_POD, FRESH_FOLDERS, Spec
+from local.spec import CODE_IN_POD, FRESH_FOLDERS, Spec, start_time
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 _OVERLAID = ("/usr", "/etc", "/var", "/opt", "/bin", "/sbin", "/lib", "/lib64", "/home", "/srv")
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     # Only a pod that stands can be entered.
     os.close(closed_by_exec)
     os.read(executed, 1)
-    (folder / "pid").write_text(f"{pid}\n")
+    (folder / "pid").write_text(f"{pid} {start_time(pid)}\n")
     print("started", flush=True)
     _, status = os.waitpid(pid, 0)
     (folder / "exit").write_text(f"{os.waitstatus_to_exitcode(status)}\n")

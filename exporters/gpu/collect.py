@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from exporters.exposition import Family, labels, number, single
 from exporters.gpu.catalogue import Metric
-from exporters.gpu.sample import GpuState, Identity, Snapshot
+from exporters.gpu.sample import NO_DRIVER, GpuState, Identity, Snapshot
 
 
 def families(snapshot: Snapshot, metrics: Sequence[Metric]) -> Iterable[Family]:
@@ -85,9 +85,9 @@ def _failures(gpu: GpuState) -> int:
 
 
 def problems(snapshot: Snapshot) -> list[str]:
-    """What makes this exporter unhealthy. A machine without a GPU is not; a GPU that was there and fails is."""
+    """What makes this exporter unhealthy: a driver or GPU that fails. A machine without any does not."""
     found = [f"GPU {gpu.identity.index} ({gpu.identity.uuid}): {gpu.error}" for gpu in snapshot.gpus if gpu.error]
     found += [f"GPU {index}: {error}" for index, error in sorted(snapshot.unreadable.items())]
-    if snapshot.gpus and snapshot.driver_error:
+    if snapshot.driver_error and (snapshot.gpus or snapshot.driver_error != NO_DRIVER):
         found.append(f"NVML: {snapshot.driver_error}")
     return found

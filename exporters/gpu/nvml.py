@@ -9,7 +9,7 @@ from typing import Any
 import pynvml
 
 from exporters.gpu.catalogue import Call, CatalogueError, Metric
-from exporters.gpu.sample import Identity, Inventory
+from exporters.gpu.sample import NO_DRIVER, Identity, Inventory
 
 # A call may be refused for these reasons while the GPU works: its metrics are absent, the others stand.
 _ABSENT = {
@@ -52,6 +52,7 @@ class Driver:
             if not self._ready:
                 pynvml.nvmlInit()
                 self._ready = True
+                self._lost.clear()
             version = pynvml.nvmlSystemGetDriverVersion()
             found, unreadable = [], {}
             for index in range(pynvml.nvmlDeviceGetCount()):
@@ -63,7 +64,7 @@ class Driver:
         except pynvml.NVMLError as error:
             self._lost.set()
             if error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-                raise NvmlError("no NVIDIA driver here (libnvidia-ml.so.1 is not found)") from None
+                raise NvmlError(NO_DRIVER) from None
             raise NvmlError(str(error)) from None
 
     def mark_lost(self) -> None:
@@ -116,13 +117,16 @@ class Sampler:
 
     def _sample(self, handle: Any) -> Mapping[str, str]:
         values: dict[str, str] = {}
-        for function, arguments, metrics in self._calls:
+        answered = False
+        for number, (function, arguments, metrics) in enumerate(self._calls, 1):
             try:
                 answer = function(handle, *arguments)
+                answered = True
             except pynvml.NVMLError as error:
-                if error.value in _ABSENT:
-                    continue
-                raise
+                # A GPU that refuses every single call is not one without readings: it fails.
+                if error.value not in _ABSENT or (number == len(self._calls) and not answered):
+                    raise
+                continue
             for metric in metrics:
                 text = metric.format(getattr(answer, metric.field) if metric.field else answer)
                 if text is not None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+NO_DRIVER = "no NVIDIA driver here (libnvidia-ml.so.1 is not found)"
+"""The one reason for which a machine without GPU metrics is as it should be."""
+
 
 @dataclass(frozen=True)
 class Identity:

@@ -16,7 +16,7 @@ ME = pwd.getpwuid(os.getuid()).pw_name
 def plan(root: Path, *files: File, folders: tuple[Folder, ...] = ()) -> Plan:
     """A plan below a folder; its pruned folder is programs/."""
     programs = Folder(str(root / "programs"), owner=ME)
-    return Plan((programs, *folders), files, programs.path, ("true",), {}, (), ())
+    return Plan((programs, *folders), files, programs.path, (), ("true",), {}, (), ())
 
 
 def file(path: Path, content: str, mode: int = 0o644, *, block: bool = False) -> File:

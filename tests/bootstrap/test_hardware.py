@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -39,10 +41,23 @@ def test_slurm_version_of_slurmd_on_path(
     assert slurm_version() == expected
 
 
-def test_state_folder_that_can_be_used_is_not_made(tmp_path: Path) -> None:
-    path = str(tmp_path / "a/b/c")
-    assert inspect_state_folder(path) == StateFolder(path)
-    assert not (tmp_path / "a").exists()
+def test_state_folder_that_can_be_used_is_not_made() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        path = str(folder / "a/b/c")
+        assert inspect_state_folder(path) == StateFolder(path)
+        assert not (folder / "a").exists()
+
+
+def test_state_folder_that_slurm_cannot_reach() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "closed").mkdir(mode=0o700)
+        folder.chmod(0o755)
+        problem = inspect_state_folder(str(folder / "closed/state")).problem
+        expected = f"cannot be reached by the user slurm ({folder}/closed is closed)"
+        assert problem == (expected if os.geteuid() == 0 else "")
 
 
 def test_state_folder_below_a_file(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_failure_is_logged_and_does_not_stop_slurmd(slurm: Slurm) -> None:
     slurm.answer(create="Access denied\n", create_status="1\n")
     changes, log = slurm.join("--announce=w1=10.0.0.6")
     assert [change.split()[0] for change in changes] == ["create"]
-    assert log.endswith(" WARNING workers w1 could not be announced: Access denied\n")
+    assert log.endswith(" WARNING 1 workers from w1 on could not be announced: Access denied\n")
 
 
 @pytest.mark.parametrize("known", [node(), node("head", started="4000000000")])

@@ -100,7 +100,7 @@ def test_users_of_the_programs() -> None:
             HEAD,
             {"hostname": "localhost"},
             "",
-            "The hostname 'localhost' is a word that Slurm keeps for itself. Set NODE_NAME",
+            "The hostname 'localhost' is a word that Slurm keeps for itself. Start the head",
         ),
         (WORKER, {"hostname": "a" * 64}, "", "is not a name Slurm can take. Set NODE_NAME"),
         (HEAD, {"missing_users": ("slurm",)}, "", "useradd --system slurm"),

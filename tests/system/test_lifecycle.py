@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bootstrap.slurm_conf import OLDEST_IPV6_SLURM, memory_reserve_mb
-from tests.system.harness import Cluster
+from tests.system.harness import MUNGE_KEY, Cluster
 
 
 def test_a_worker_booted_before_its_head_joins_when_the_head_comes(cluster: Cluster) -> None:
@@ -27,6 +27,25 @@ def test_the_heads_name_is_resolved_anew_at_each_attempt(cluster: Cluster) -> No
     cluster.until_idle(["head"])
     worker.exec("sh", "-c", f"echo {cluster.head_address} abc123.runpod.internal >>/etc/hosts")
     cluster.until_idle(["head", "late-name"])
+
+
+def test_a_restarted_slurmd_follows_the_heads_name_to_another_address(cluster: Cluster, tmp_path: Path) -> None:
+    volumes = {str(tmp_path): "/workspace"}
+    tmp_path.chmod(0o755)
+    name = "abc123.runpod.internal"
+    worker = cluster.add_worker("follower", {"HEAD_NODE_IP": name})
+    worker.exec("sh", "-c", f"echo {cluster.head_address} {name} >>/etc/hosts")
+    cluster.add_head(volumes=volumes)
+    cluster.until_idle(["head", "follower"])
+    cluster.head.stop()
+    elsewhere = cluster.backend.address(77)
+    environment = {"NODE_ROLE": "head", "MUNGE_KEY": MUNGE_KEY}
+    cluster.add("head", environment, host=77, volumes=volumes)
+    cluster.until_idle(["head"])
+    worker.exec("sh", "-c", f"grep -v {name} /etc/hosts >/tmp/hosts; echo {elsewhere} {name} >>/tmp/hosts")
+    worker.exec("sh", "-c", "cat /tmp/hosts >/etc/hosts; supervisorctl restart slurmd")
+    cluster.until("it asks the new head", lambda: elsewhere in worker.exec("scontrol", "show", "config"))
+    cluster.until("it works", lambda: cluster.head.exec("srun", "-w", "follower", "hostname").strip() == "follower")
 
 
 def test_a_restarted_head_keeps_nodes_and_jobs(cluster: Cluster, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporters.exposition import render
 from exporters.gpu import collect
 from exporters.gpu.catalogue import Call, Metric
-from exporters.gpu.sample import GpuState, Identity, Snapshot
+from exporters.gpu.sample import NO_DRIVER, GpuState, Identity, Snapshot
 
 METRICS = (
     Metric("DCGM_FI_DEV_GPU_TEMP", "gauge", "GPU temperature (in C).", Call("x"), "", 1, "integer", None),
@@ -78,12 +78,18 @@ def test_reading_that_a_gpu_does_not_support_has_no_series() -> None:
 
 
 def test_machine_without_a_gpu() -> None:
-    found = text(Snapshot("pod-1", "NVML Shared Library Not Found", "", ()))
+    found = text(Snapshot("pod-1", NO_DRIVER, "", ()))
     assert "gpu_watchdog_nvml_up 0\n" in found
-    assert 'gpu_watchdog_nvml_error_info{error="NVML Shared Library Not Found"} 1\n' in found
+    assert f'gpu_watchdog_nvml_error_info{{error="{NO_DRIVER}"}} 1\n' in found
     assert "gpu_watchdog_gpus 0\n" in found
     assert "DCGM_FI_DEV" not in found
-    assert collect.problems(Snapshot("pod-1", "NVML Shared Library Not Found", "", ())) == []
+    assert collect.problems(Snapshot("pod-1", NO_DRIVER, "", ())) == []
+
+
+def test_a_driver_that_fails_is_a_problem() -> None:
+    assert collect.problems(Snapshot("pod-1", "Driver/library version mismatch", "", ())) == [
+        "NVML: Driver/library version mismatch"
+    ]
 
 
 def test_driver_version_that_is_not_known_is_no_label() -> None:

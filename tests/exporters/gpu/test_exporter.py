@@ -158,3 +158,12 @@ def test_gpus_come_and_go(exporter: Exporter) -> None:
     exporter.until("two", lambda: exporter.metrics()[1].count("\nDCGM_FI_DEV_GPU_TEMP{") == 2)
     exporter.gpus.write(gpus=[{"model": "h100"}])
     exporter.until("one", lambda: exporter.metrics()[1].count("\ngpu_watchdog_gpu_up{") == 1)
+
+
+def test_a_gpu_that_refuses_every_call_is_not_up(exporter: Exporter) -> None:
+    exporter.install_driver()
+    exporter.gpus.write(gpus=[{"model": "h100"}])
+    exporter.start()
+    exporter.until("it works", lambda: exporter.value("gpu_watchdog_gpu_up{") == 1)
+    exporter.gpus.update(0, error="NO_PERMISSION")
+    exporter.until("it is told", lambda: exporter.value("gpu_watchdog_gpu_up{") == 0)
