@@ -74,17 +74,22 @@ def fits(node: dict[str, str], address: str, cpus: int, memory_mb: int) -> bool:
 
 
 def known_nodes(scontrol: Scontrol) -> dict[str, dict[str, str]]:
-    """Fields of every node that slurmctld knows, by name; raises NotYet when it does not say."""
+    """Fields and Reason of every node that slurmctld knows, by name; raises NotYet when it does not say."""
     status, output = scontrol("-F", "-o", "show", "nodes")
     if status:
         raise NotYet(f"slurmctld does not say which nodes it knows: {output}")
-    nodes = [fields(line) for line in output.split("\n") if line.startswith("NodeName=")]
+    lines = [line for line in output.split("\n") if line.startswith("NodeName=")]
+    nodes = [{**fields(line), "Reason": line.partition(" Reason=")[2]} for line in lines]
     return {node["NodeName"]: node for node in nodes}
 
 
 def is_placeholder(node: dict[str, str]) -> bool:
-    """Whether it never was a pod: no slurmd of it ever registered."""
-    return not node.get("SlurmdStartTime", "").isdigit()
+    """Whether it is what announce() made of a worker: down for our reason, or not even that far yet.
+
+    Its SlurmdStartTime would not tell: after a restart of slurmctld a living node has none until it answers.
+    """
+    state = node.get("State", "")
+    return state.startswith("FUTURE") or (state.startswith("DOWN") and node["Reason"].startswith(PLACEHOLDER_REASON))
 
 
 def answers(address: str) -> bool:

@@ -150,3 +150,25 @@ def test_worker_goes_on_once_the_head_has_announced(slurm: Slurm, known: str) ->
 
 def test_worker_of_an_old_slurmctld_does_not_wait(slurm: Slurm) -> None:
     assert slurm.join("--worker") == ([], "")
+
+
+def test_a_living_node_is_left_alone_after_the_first_start_whatever_slurmctld_forgot(slurm: Slurm) -> None:
+    """After a restart of slurmctld a node has no SlurmdStartTime until it answers; jobs may run on it."""
+    (slurm.root / "joined").touch()
+    slurm.answer(nodes=node(address="127.0.0.9", started="None") + "\n")
+    assert slurm.join() == ([], "")
+
+
+@pytest.mark.parametrize("state", ["DOWN+DYNAMIC_NORM", "FUTURE+DYNAMIC_NORM"])
+def test_a_placeholder_makes_room_at_any_start(slurm: Slurm, state: str) -> None:
+    (slurm.root / "joined").touch()
+    placeholder = node(address="127.0.0.9", started="None").replace("IDLE+DYNAMIC_NORM", state)
+    slurm.answer(nodes=f"{placeholder} Reason=gpu-watchdog: has not joined yet [root@1669000000]\n")
+    assert slurm.join()[0] == ["delete nodename=pod-1"]
+
+
+def test_a_node_that_is_down_for_another_reason_is_no_placeholder(slurm: Slurm) -> None:
+    (slurm.root / "joined").touch()
+    down = node(started="None").replace("IDLE+DYNAMIC_NORM", "DOWN+DYNAMIC_NORM")
+    slurm.answer(nodes=f"{down} Reason=broken fan [root@1669000000]\n")
+    assert slurm.join() == ([], "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for name in ("worker1", "worker2"):
             made.add_worker(name, gpus=gpus)
         made.until_idle(["head", "worker1", "worker2"])
+        for name in made.pods:
+            made.until(f"all programs of {name} run", partial(made.pids, name))
         yield made
     finally:
         made.close()
