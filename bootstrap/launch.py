@@ -100,16 +100,16 @@ KINDS: dict[str, Callable[[str], str]] = {"munge": munge, "listening": listening
 
 
 def wait_for(name: str, target: str) -> None:
-    """Return when KIND=PLACE answers; says once what it waits for, and again when the reason changes."""
+    """Return when KIND=PLACE answers; says once what it waits for, and once each other reason."""
     kind, _, place = target.partition("=")
     started = time.monotonic()
     pause = FIRST_PAUSE_S
-    said = ""
+    said: set[str] = set()
     while reason := KINDS[kind](place):
         waited = time.monotonic() - started
-        if reason != said and waited >= _QUIET_S:
+        if reason not in said and waited >= _QUIET_S:
             log("INFO", f"{name} waits for {kind} {place}: {reason}")
-            said = reason
+            said.add(reason)
         time.sleep(REFUSED_PAUSE_S if reason == REFUSED else pause)
         pause = min(pause * 1.5, LONGEST_PAUSE_S)
     if said:
