@@ -1,0 +1,1 @@
+"""Tests of the Terraform module, whose files they read as data."""

@@ -1,0 +1,57 @@
+"""The pods are written in the schema that the provider documents.
+
+runpod_pod.schema.json is that of decentralized-infrastructure/terraform-provider-runpod v1.0.1 (commit cff7577, of
+2025-11-14), from docs/resources/pod.md and internal/provider/pod_resource.go, which agree. No attribute is required.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.configuration import EXAMPLES, MODULE, load
+
+SCHEMA = json.loads((Path(__file__).parent / "runpod_pod.schema.json").read_text())
+META = {"count", "lifecycle"}
+FOLDERS = [MODULE, *(folder for folder in EXAMPLES if load(folder).pods())]
+REQUIRED = {name for name, attribute in SCHEMA.items() if "required" in attribute["modes"]}
+# The provider has defaults for these or takes them as optional, but without them there is no cluster.
+NEEDED = {"name", "image_name", "gpu_type_ids", "global_networking", "ports", "env"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_what_is_set_is_documented_and_of_its_type(folder: Path) -> None:
+    configuration = load(folder)
+    assert len(configuration.pods()) == 2
+    for pod, body in configuration.pods().items():
+        for name, value in body.items():
+            if name not in META:
+                assert name in SCHEMA, f"{pod}: the provider knows no {name}"
+                assert SCHEMA[name]["modes"] != ["computed"], f"{pod}: {name} is the provider's to set"
+                assert configuration.type_of(value) == SCHEMA[name]["type"], f"{pod}.{name}"
+        assert body.keys() >= REQUIRED | NEEDED
+        assert body["global_networking"] is True, f"{pod}: pods without it do not reach each other"
+
+
+@pytest.mark.parametrize("folder", [MODULE, *EXAMPLES], ids=lambda folder: folder.name)
+def test_what_is_read_is_documented(folder: Path) -> None:
+    text = load(folder).expressions()
+    read = re.findall(r"\brunpod_pod\.\w+(?:\[[^]]*\])?\.(\w+)", text) + re.findall(r"(?<![\w.])pod\.(\w+)", text)
+    assert set(read) <= SCHEMA.keys()
+
+
+def test_the_schema_has_types_and_modes_that_the_tests_know() -> None:
+    for attribute in SCHEMA.values():
+        assert attribute["type"] in ("string", "number", "bool", "list(string)", "map(string)")
+        assert set(attribute["modes"]) <= {"required", "optional", "computed"}
+        assert attribute["modes"]
+
+
+def test_every_folder_asks_for_the_release_whose_schema_this_is() -> None:
+    for folder in (MODULE, *EXAMPLES):
+        (terraform,) = [block for block in load(folder).other if "required_providers" in block]
+        (providers,) = terraform["required_providers"]
+        assert providers["runpod"] == {"source": "decentralized-infrastructure/runpod", "version": "~> 1.0.1"}
