@@ -20,7 +20,7 @@ LOCAL := $(POD_PYTHON) -B -m local
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # --- a cluster on this machine ---------------------------------------------------------------------------------
 
@@ -60,15 +60,29 @@ imports: $(DEV) ## which module may import which
 
 .PHONY: unit
 unit: $(DEV) $(FAKE_NVML) ## fast tests of single modules
-	$(BIN)/python -m pytest -m "not system" $(TESTS)
+	$(BIN)/python -m pytest -m "not system and not image" $(TESTS)
 
 .PHONY: system
 system: need-root pod-programs $(DEV) $(RUNTIME) $(FAKE_NVML) ## real daemons in several pods
 	$(BIN)/python -m pytest -m system $(TESTS)
 
+.PHONY: image-test
+image-test: need-root $(DEV) $(FAKE_NVML) ## build the image and run the system tests in containers of it (needs Docker, installs it)
+	@TESTS="$(TESTS)" tests/image/engine.sh tests/image/run.sh
+
 .PHONY: bench
 bench: need-root pod-programs $(DEV) $(RUNTIME) $(FAKE_NVML) ## boot and recovery times and memory, beside their floors
 	$(BIN)/python -m benchmarks.boot
+
+# --- the image -------------------------------------------------------------------------------------------------
+
+.PHONY: template-build
+template-build: ## build the image (DOCKER_USERNAME=you; BASE_IMAGE, SLURM_SOURCE, SLURM_VERSION, MUNGE_KEY_FILE)
+	@docker/build.sh build
+
+.PHONY: template-push
+template-push: ## push it to the registry (DOCKER_USERNAME=you)
+	@docker/build.sh push
 
 # --- upkeep ----------------------------------------------------------------------------------------------------
 
@@ -97,9 +111,9 @@ need-root:
 pod-programs:
 	@local/packages.sh munged slurmctld slurmd scontrol ip nsenter setpriv ps curl venv
 
-$(RUNTIME): requirements.txt local/runtime.sh | pod-programs
+$(RUNTIME): requirements.txt docker/make-venv.sh | pod-programs
 	@echo "Making the pods' Python environment ..."
-	@local/runtime.sh build/runtime $(POD_PYTHON)
+	@docker/make-venv.sh build/runtime $(POD_PYTHON) requirements.txt
 	@touch $@
 
 $(DEV): requirements-dev.txt

@@ -1,25 +1,34 @@
-"""EDGE: read, plan, write, become supervisord. `--print-only` shows the plan and touches nothing."""
+"""EDGE: read, plan, write, become supervisord.
+
+`--print-only` shows the plan and touches nothing. Any other words are a command that is run instead.
+"""
 
 from __future__ import annotations
 
 import argparse
 import datetime
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bootstrap import apply, hardware, munge_key, plan, settings, supervisord_conf
+from bootstrap import apply, check, hardware, hooks, munge_key, plan, settings, supervisord_conf, variables
 from bootstrap.munge_key import MungeKey
 from bootstrap.settings import Problem
 
 EXIT_USAGE = 2
 EXIT_FAILED = 1
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+"""As a shell has them."""
 _CODE = Path(__file__).resolve().parents[1]
 
 
 def run() -> None:
     """The entry point: boot this pod or exit with the status that says why not."""
+    # PID 1 gets no signal that it does not ask for: a stop during the boot would have to wait for SIGKILL.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     sys.exit(main(sys.argv[1:], os.environ))
 
 
@@ -27,18 +36,20 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Boot this pod. Returns an exit status; on success it does not return, as supervisord takes its place."""
     parser = argparse.ArgumentParser(prog="python -m bootstrap", description=__doc__)
     parser.add_argument("--print-only", action="store_true", help="show every file, secrets masked, and touch nothing")
+    if argv and not argv[0].startswith("-"):
+        return run_instead(argv)
     arguments = parser.parse_args(argv)
     conf = conf_folder()
     catalogue = supervisord_conf.load((conf / "supervisord/programs.yaml").read_text())
     wanted, problems = settings.read(environ)
     hints = settings.near_misses(environ)
-    found = hardware.probe(plan.ports(wanted) if not arguments.print_only else (), plan.users(catalogue))
+    found = hardware.probe(() if arguments.print_only else tuple(settings.ports(wanted)), check.users(catalogue))
     state = hardware.inspect_state_folder(plan.state_folder(wanted, found))
     key = munge_key.find(wanted)
     named = {problem.subject.partition("=")[0] for problem in problems}
     if isinstance(key, Problem) and "MUNGE_KEY" not in named:
         problems.append(key)
-    problems += plan.check(wanted, found, state)
+    problems += check.check(wanted, found, state)
     if problems or not isinstance(key, MungeKey):
         complain(problems, hints)
         return EXIT_USAGE
@@ -68,7 +79,22 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         log("INFO", notice)
     sys.stdout.flush()
     os.chdir("/")
+    others = variables.without_secrets(environ)
+    if status := hooks.run_before(others, log):
+        return status
+    hooks.start_after(others, sys.executable)
     return os.execve(made.command[0], made.command, dict(made.environment))  # noqa: S606
+
+
+def run_instead(command: Sequence[str]) -> int:
+    """Become another program, as in `docker run IMAGE sbatch --version`; returns only where it cannot be started."""
+    if not Path(plan.SLURM_CONF).exists():
+        os.environ.setdefault("SLURM_CONF", str(conf_folder() / "no-cluster.conf"))
+    try:
+        return os.execvp(command[0], list(command))  # noqa: S606
+    except OSError as error:
+        log("ERROR", f"{command[0]} cannot be run: {error.strerror}")
+        return EXIT_NOT_FOUND if isinstance(error, FileNotFoundError) else EXIT_NOT_EXECUTABLE
 
 
 def conf_folder() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ class Hardware:
     own_name_in_hosts: bool = True
     missing_users: tuple[str, ...] = ()
     taken_ports: tuple[int, ...] = ()
+    sshd: str = ""
+    """Path of the SSH server; empty without one."""
+    jupyter: str = ""
+    """Path of jupyter-lab; empty without it."""
 
 
 def probe(ports: tuple[int, ...], users: tuple[str, ...]) -> Hardware:
@@ -60,6 +65,8 @@ def probe(ports: tuple[int, ...], users: tuple[str, ...]) -> Hardware:
         own_name_in_hosts=hostname in hosts.names(_read_hosts()),
         missing_users=tuple(user for user in users if not _user_exists(user)),
         taken_ports=network.taken_ports(ports),
+        sshd=shutil.which("sshd") or "",
+        jupyter=shutil.which("jupyter-lab") or "",
     )
 
 

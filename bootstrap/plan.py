@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bootstrap import slurm_conf, supervisord_conf, variables
-from bootstrap.hardware import Hardware, StateFolder
+from bootstrap import sessions, slurm_conf, supervisord_conf, variables
+from bootstrap.hardware import WORKSPACE, Hardware
 from bootstrap.munge_key import BAKED_WARNING, MungeKey
-from bootstrap.settings import Problem, Settings
-from bootstrap.variables import SLURMCTLD_PORT, SLURMD_PORT
+from bootstrap.settings import Settings
+from bootstrap.variables import JUPYTER_PORT, SLURMCTLD_PORT
 
 RUN_FOLDER = "/run/gpu-watchdog"
 PROGRAMS_FOLDER = "/etc/gpu-watchdog/programs"
+NODE_FILE = "/etc/gpu-watchdog/node"
+"""This pod's node name, for bootstrap.health."""
 SUPERVISORD_CONF = "/etc/supervisor/supervisord.conf"
 """One of the places where a bare supervisorctl looks."""
 MUNGE_KEY_FILE = "/etc/munge/munge.key"
 MUNGE_SOCKET = "/run/munge/munge.socket.2"
 
+SLURM_CONF = "/etc/slurm/slurm.conf"
 # Found first by every Slurm command, before the configuration that slurmd fetched from the head.
-HEAD_ONLY = ("/etc/slurm/slurm.conf", "/etc/slurm/gres.conf", "/etc/slurm/cgroup.conf", "/run/slurm/conf")
+HEAD_ONLY = (SLURM_CONF, "/etc/slurm/gres.conf", "/etc/slurm/cgroup.conf", "/run/slurm/conf")
+
+# Of an earlier boot with SSH or Jupyter.
+OPTIONAL = (sessions.AUTHORIZED_KEYS, sessions.SSHD_CONFIG, sessions.JUPYTER_TOKEN)
 
 # What supervisord and so every program sees of the pod's environment; secrets are not among it.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES", "CUDA_VERSION")
@@ -80,77 +86,6 @@ def state_folder(settings: Settings, hardware: Hardware) -> str:
     return "/workspace/.gpu-watchdog" if hardware.workspace_is_volume else "/var/lib/gpu-watchdog"
 
 
-def ports(settings: Settings) -> tuple[int, ...]:
-    """TCP ports that this pod's daemons will listen on."""
-    if settings.role == "head":
-        return (SLURMCTLD_PORT, SLURMD_PORT, settings.gpu_exporter_port, settings.slurm_exporter_port)
-    return (SLURMD_PORT, settings.gpu_exporter_port)
-
-
-def users(catalogue: supervisord_conf.Catalogue) -> tuple[str, ...]:
-    """System users that the programs run as; slurmctld drops to slurm by itself."""
-    return tuple(sorted({program.user for program in catalogue.programs.values()} | {"slurm"}))
-
-
-def check(settings: Settings, hardware: Hardware, state: StateFolder) -> Iterable[Problem]:
-    """What stands between these settings and this machine."""
-    version = hardware.slurm_version
-    if version is None:
-        yield Problem(
-            "Slurm", "is not installed (no working slurmd on PATH)", "Install slurmd, slurmctld and slurm-client"
-        )
-    elif version < slurm_conf.OLDEST_SLURM:
-        found, oldest = slurm_conf.version_text(version), "22.05"
-        yield Problem(
-            f"Slurm {found}",
-            f"is too old: pods join by dynamic nodes, which came with {oldest}",
-            "Use Debian 12 or later, or the gpu-watchdog image, which brings its own Slurm",
-        )
-    controller = settings.head_address if settings.role == "worker" else settings.node_ip or hardware.address
-    if version and version < slurm_conf.OLDEST_IPV6_SLURM and ":" in (controller or ""):
-        yield Problem(
-            f"The head's address {controller}",
-            f"is IPv6, over which slurmd {slurm_conf.version_text(version)} cannot fetch its configuration",
-            "Use Slurm 24.11 or later, or an IPv4 address",
-        )
-    try:
-        variables.name(hardware.hostname)
-    except variables.Wrong as wrong:
-        subject = f"The hostname {hardware.hostname!r}"
-        if settings.role == "head":  # slurmctld knows itself by its hostname alone
-            yield Problem(subject, wrong.wrong, "Start the head with another hostname")
-        elif settings.node_name is None:
-            yield Problem(subject, wrong.wrong, "Set NODE_NAME to this pod's node name")
-    for user in hardware.missing_users:
-        yield Problem(f"The system user {user}", "does not exist", f"Create it: useradd --system {user}")
-    if hardware.address is None and settings.node_ip is None:
-        yield Problem("This pod", "has no network address that others could reach", "Give it a network, or set NODE_IP")
-    names = {
-        settings.gpu_exporter_port: "GPU_EXPORTER_PORT",
-        settings.slurm_exporter_port: "SLURM_EXPORTER_PORT",
-        SLURMCTLD_PORT: "slurmctld's port",
-        SLURMD_PORT: "slurmd's port",
-    }
-    for port in hardware.taken_ports:
-        write = "Choose another port" if "EXPORTER" in names[port] else "Stop that process"
-        yield Problem(f"{names[port]} {port}", "is taken by another process", write)
-    if settings.role == "head" and state.problem:
-        source = "STATE_DIR" if settings.state_dir else "STATE_DIR (default)"
-        yield Problem(f"{source} {state.path}", state.problem, state.write)
-    own_name = settings.node_name or hardware.hostname
-    own_address = settings.node_ip or hardware.address
-    if settings.role == "worker" and settings.head_address in (own_address, hardware.hostname):
-        yield Problem(f"HEAD_NODE_IP {settings.head_address}", "is this pod itself", "Set it to the head's address")
-    if settings.role == "head":
-        for worker in settings.workers:
-            if worker.name in (own_name, hardware.hostname) or worker.address == own_address:
-                yield Problem(
-                    f"WORKER_NODES entry {worker.name}:{worker.address}",
-                    "is this head itself",
-                    "List workers only; the head computes anyway",
-                )
-
-
 def build(
     settings: Settings,
     hardware: Hardware,
@@ -197,15 +132,40 @@ def build(
         "wait_munge": f"munge={MUNGE_SOCKET}",
         "wait_controller": f"listening={SLURMCTLD_PORT}" if head else f"controller={controller}",
     }
+    seen, hidden = sessions.environment(environ, settings.session_names)
+    ssh = bool(settings.public_keys and hardware.sshd)
+    jupyter = bool(settings.jupyter_password and hardware.jupyter)
+    conditions = [name for name, holds in (("ssh", ssh), ("jupyter", jupyter)) if holds]
+    values |= {
+        "sshd": hardware.sshd,
+        "sshd_config": sessions.SSHD_CONFIG,
+        "host_key": sessions.HOST_KEY,
+        "session_environment": sessions.ENVIRONMENT,
+        "jupyter": hardware.jupyter,
+        "jupyter_port": str(JUPYTER_PORT),
+        "jupyter_token": sessions.JUPYTER_TOKEN,
+        "work_folder": WORKSPACE if hardware.workspace_is_volume else "/root",
+    }
     launcher = [paths.python, "-I", "-S", f"{paths.code}/bootstrap/launch.py"]
-    sections = supervisord_conf.sections(catalogue, settings.role, values, launcher)
+    sections = supervisord_conf.sections(catalogue, settings.role, values, launcher, conditions)
     state = f"{state_folder(settings, hardware)}/{settings.cluster_name}"
     slurmctld_state = f"{state}/slurmctld"
     files = [
         File(MUNGE_KEY_FILE, key.content, 0o400, "munge", secret=True),
         File(SUPERVISORD_CONF, supervisord_base),
         *(File(f"{PROGRAMS_FOLDER}/{name}.conf", text.encode()) for name, text in sections.items()),
+        File(NODE_FILE, f"{node_name}\n".encode()),
+        File(
+            sessions.ENVIRONMENT, sessions.environment_file(seen).encode(errors="surrogateescape"), 0o600, secret=True
+        ),
+        File(sessions.PROFILE, sessions.PROFILE_TEXT.encode()),
     ]
+    if ssh:
+        files.append(File(sessions.AUTHORIZED_KEYS, sessions.authorized_keys(settings.public_keys).encode(), 0o600))
+        files.append(File(sessions.UTMP, b"", 0o664))
+        files.append(File(sessions.SSHD_CONFIG, sessions.sshd_config(seen).encode(), 0o600, secret=True))
+    if jupyter and settings.jupyter_password:
+        files.append(File(sessions.JUPYTER_TOKEN, settings.jupyter_password.encode(), 0o400, secret=True))
     folders = [
         Folder("/etc/munge", 0o700, "munge"),
         Folder("/run/munge", 0o755, "munge"),
@@ -216,6 +176,8 @@ def build(
         Folder(RUN_FOLDER),
         Folder("/var/log/gpu-watchdog", 0o750),
         Folder("/var/spool/slurmd"),
+        Folder("/run/sshd"),
+        Folder(sessions.FOLDER, 0o700),
     ]
     if head:
         folders += [Folder("/etc/slurm"), Folder(state), Folder(slurmctld_state, 0o700, "slurm")]
@@ -229,7 +191,7 @@ def build(
             slurm_version=hardware.slurm_version,
         )
         files += [
-            File("/etc/slurm/slurm.conf", conf.encode()),
+            File(SLURM_CONF, conf.encode()),
             File("/etc/slurm/gres.conf", slurm_conf.gres_conf().encode()),
             File("/etc/slurm/cgroup.conf", slurm_conf.cgroup_conf(hardware.slurm_version).encode()),
         ]
@@ -239,7 +201,15 @@ def build(
         f" {resources.cpus} CPUs, {resources.memory_mb} MiB, {len(hardware.gpus)} GPUs,"
         f" Slurm {slurm_conf.version_text(hardware.slurm_version)}",
     ]
+    if hidden:
+        notices.append(
+            f"sessions do not see {', '.join(hidden)}, which may be secret; SESSION_ENV can name those they shall see"
+        )
     warnings = []
+    if settings.public_keys and not ssh:
+        warnings.append("PUBLIC_KEY is set, but no sshd is installed here: nobody can log in by SSH")
+    if settings.jupyter_password and not jupyter:
+        warnings.append("JUPYTER_PASSWORD is set, but no jupyter-lab is installed here: there is no Jupyter")
     if key.baked:
         warnings.append(BAKED_WARNING)
     if hardware.gpu_error:
@@ -248,7 +218,10 @@ def build(
         folders=tuple(folders),
         files=tuple(files),
         pruned_folder=PROGRAMS_FOLDER,
-        removed=() if head else HEAD_ONLY,
+        removed=(
+            *(() if head else HEAD_ONLY),
+            *(path for path in OPTIONAL if path not in {file.path for file in files}),
+        ),
         command=(paths.python, "-m", "supervisor.supervisord", "-c", SUPERVISORD_CONF),
         environment={name: environ[name] for name in PASSED_ON if name in environ},
         notices=tuple(notices),

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.variables import SLURMCTLD_PORT, SLURMD_PORT, VARIABLES, Variable, Worker, Wrong
+from bootstrap.variables import (
+    JUPYTER_PORT,
+    SLURMCTLD_PORT,
+    SLURMD_PORT,
+    SSH_PORT,
+    VARIABLES,
+    Variable,
+    Worker,
+    Wrong,
+)
 
 # Variables of RunPod and of its base images: right as they are, however near to one of ours.
 _FOREIGN = {"NODE_RANK", "NODE_ADDR", "PRIMARY_ADDR", "HOST_NODE_ADDR", "NUM_NODES", "PRIMARY_PORT", "MASTER_ADDR"}
@@ -41,6 +50,9 @@ class Settings:
     munge_key: bytes | None = field(default=None, repr=False)
     munge_key_file: str | None = None
     state_dir: str | None = None
+    public_keys: tuple[str, ...] = ()
+    jupyter_password: str | None = field(default=None, repr=False)
+    session_names: tuple[str, ...] = ()
     gpu_exporter_port: int = 9400
     slurm_exporter_port: int = 9341
     cpu_hint: int | None = None
@@ -105,6 +117,26 @@ def _hint(text: str, unit: int) -> int | None:
     return int(number * unit) if 0 < number < 1_000_000 else None
 
 
+def fixed_ports(settings: Settings) -> dict[int, str]:
+    """TCP ports that these settings make this pod listen on and that cannot be changed, and whose they are."""
+    found = {SLURMD_PORT: "slurmd's port"}
+    if settings.role == "head":
+        found[SLURMCTLD_PORT] = "slurmctld's port"
+    if settings.public_keys:
+        found[SSH_PORT] = "sshd's port"
+    if settings.jupyter_password:
+        found[JUPYTER_PORT] = "Jupyter's port"
+    return found
+
+
+def ports(settings: Settings) -> dict[int, str]:
+    """All TCP ports that these settings make this pod listen on, and whose they are."""
+    found = {settings.gpu_exporter_port: "GPU_EXPORTER_PORT"}
+    if settings.role == "head":
+        found[settings.slurm_exporter_port] = "SLURM_EXPORTER_PORT"
+    return {**found, **fixed_ports(settings)}
+
+
 def _contradictions(settings: Settings, named_wrong: set[str]) -> Iterable[Problem]:
     if settings.gpu_exporter_port == settings.slurm_exporter_port and settings.role != "worker":
         yield Problem(
@@ -112,9 +144,10 @@ def _contradictions(settings: Settings, named_wrong: set[str]) -> Iterable[Probl
             "are the same port",
             "Give each exporter its own",
         )
+    fixed = {SLURMCTLD_PORT: "slurmctld's port", **fixed_ports(settings)}
     for name, port in (("GPU", settings.gpu_exporter_port), ("SLURM", settings.slurm_exporter_port)):
-        if port in (SLURMCTLD_PORT, SLURMD_PORT):
-            yield Problem(f"{name}_EXPORTER_PORT={port}", "is a port of Slurm's own daemons", "Choose another")
+        if port in fixed:
+            yield Problem(f"{name}_EXPORTER_PORT={port}", f"is {fixed[port]}", "Choose another")
     if len(settings.workers) >= settings.max_nodes and "MAX_NODES" not in named_wrong:
         yield Problem(
             f"WORKER_NODES with {len(settings.workers)} workers",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-_FIRST_PRIORITY = 10
+_PRIORITY_STEP = 10
 NEEDS = ("munge", "controller")
 """What a program can wait for; the plan knows how each is asked on a role."""
-_FIELDS = {"command", "needs", "prepare", "user", "environment", "stop_seconds"}
+CONDITIONS = ("ssh", "jupyter")
+"""What a program can depend on; the plan knows whether this pod has it."""
+_FIELDS = {"command", "when", "needs", "prepare", "user", "environment", "stop_seconds"}
 
 
 class CatalogueError(ValueError):
@@ -28,6 +30,8 @@ class Program:
     command: tuple[str, ...]
     user: str
     stop_seconds: int
+    when: str = ""
+    """The condition under which it runs; always without one."""
     needs: tuple[str, ...] = ()
     prepare: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
@@ -35,14 +39,17 @@ class Program:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All programs, and which of them a role runs, in the order they start."""
+    """All programs, and which of them a role runs: steps that start one after the other and stop in the reverse."""
 
     programs: Mapping[str, Program]
-    roles: Mapping[str, tuple[str, ...]]
+    roles: Mapping[str, tuple[tuple[str, ...], ...]]
 
-    def of_role(self, role: str) -> list[Program]:
-        """The programs of a role in the order they start; they stop in the reverse."""
-        return [self.programs[name] for name in self.roles[role]]
+    def of_role(self, role: str, conditions: Collection[str] = CONDITIONS) -> list[list[Program]]:
+        """The programs of a role, step by step, that run under these conditions."""
+        return [
+            [self.programs[name] for name in step if self.programs[name].when in ("", *conditions)]
+            for step in self.roles[role]
+        ]
 
 
 def load(text: str) -> Catalogue:
@@ -50,13 +57,13 @@ def load(text: str) -> Catalogue:
     try:
         data = yaml.safe_load(text)
         programs = {name: _program(name, entry) for name, entry in data["programs"].items()}
-        roles = {role: tuple(names) for role, names in data["roles"].items()}
+        roles = {role: tuple(tuple(step) for step in steps) for role, steps in data["roles"].items()}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, CatalogueError):
             raise
         raise CatalogueError(f"it is not a catalogue of programs and roles: {error!r}") from None
-    for role, names in roles.items():
-        for name in names:
+    for role, steps in roles.items():
+        for name in (name for step in steps for name in step):
             if name not in programs:
                 raise CatalogueError(f"role {role} lists the program {name}, which is not defined")
     return Catalogue(programs, roles)
@@ -69,12 +76,16 @@ def _program(name: str, entry: Mapping[str, Any]) -> Program:
     needs = tuple(entry.get("needs", ()))
     if not set(needs) <= set(NEEDS):
         raise CatalogueError(f"program {name} needs {', '.join(needs)}, but only {NEEDS} can be waited for")
+    when = entry.get("when", "")
+    if when and when not in CONDITIONS:
+        raise CatalogueError(f"program {name} has when: {when}, but only {CONDITIONS} are known")
     try:
         return Program(
             name=name,
             command=tuple(str(word) for word in entry["command"]),
             user=str(entry["user"]),
             stop_seconds=int(entry["stop_seconds"]),
+            when=when,
             needs=needs,
             prepare=tuple(str(word) for word in entry.get("prepare", ())),
             environment=tuple((key, str(value)) for key, value in entry.get("environment", {}).items()),
@@ -111,11 +122,21 @@ def section(program: Program, priority: int, values: Mapping[str, str], launcher
     return "\n".join([f"[program:{program.name}]", *lines]) + "\n"
 
 
-def sections(catalogue: Catalogue, role: str, values: Mapping[str, str], launcher: list[str]) -> dict[str, str]:
-    """Program name -> its section, for every program of a role."""
+def sections(
+    catalogue: Catalogue,
+    role: str,
+    values: Mapping[str, str],
+    launcher: list[str],
+    conditions: Collection[str] = CONDITIONS,
+) -> dict[str, str]:
+    """Program name -> its section, for every program of a role under these conditions.
+
+    The priority is the step's: bootstrap.supervisord_plugin stops what has the same one together.
+    """
     return {
-        program.name: section(program, _FIRST_PRIORITY * (number + 1), values, launcher)
-        for number, program in enumerate(catalogue.of_role(role))
+        program.name: section(program, _PRIORITY_STEP * (number + 1), values, launcher)
+        for number, step in enumerate(catalogue.of_role(role, conditions))
+        for program in step
     }
 
 

@@ -5,6 +5,8 @@
 - A program that fails is tried again for ever, at most MAX_PAUSE_S later; supervisord alone waits ever longer and
   then gives up.
 - Programs start at once and are restarted as soon as they end; supervisord alone looks once a second.
+- When the pod stops, programs of the same priority stop together; supervisord alone stops one after the other, and
+  their patience would add up to more than a pod is given.
 """
 
 from __future__ import annotations
@@ -120,6 +122,11 @@ def install(supervisord: Any, **_: str) -> object:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         pod_log.line("supervisord", f"{now} {level} {program} {what}".encode())
 
+    def stop_step(priority: int) -> None:
+        for group in supervisord.process_groups.values():
+            if group.config.priority == priority:
+                group.stop_all()
+
     def state(event: Any) -> None:
         process = event.process
         program = process.config.name
@@ -130,6 +137,9 @@ def install(supervisord: Any, **_: str) -> object:
         if isinstance(event, events.ProcessStateStoppedEvent):
             pod_log.end(program)
             say("INFO", program, "stopped")
+        elif isinstance(event, events.ProcessStateStoppingEvent):
+            if supervisord.stopping:
+                stop_step(process.group.config.priority)
         elif isinstance(event, events.ProcessStateExitedEvent):
             pod_log.end(program)
             say("WARNING", program, "ended by itself; it is started again")

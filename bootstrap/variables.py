@@ -5,6 +5,7 @@ A parser takes the text and returns the value, or raises Wrong with what is wron
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
@@ -14,6 +15,9 @@ from typing import Any
 ROLES = ("head", "worker")
 SLURMCTLD_PORT = 6817
 SLURMD_PORT = 6818
+SSH_PORT = 22
+JUPYTER_PORT = 8888
+JUPYTER_PASSWORD_MIN = 8
 MUNGE_KEY_MIN_BYTES = 32
 MUNGE_KEY_MAX_BYTES = 1024
 """munged's own limits on a key file (munge/src/libcommon/munge_defs.h)."""
@@ -179,6 +183,9 @@ def path(text: str) -> str:
 
 def munge_secret(text: str) -> bytes:
     """The cluster's secret as bytes; white space around it is dropped, as a secret store may add a newline."""
+    if re.fullmatch(r"\{\{.*\}\}", text.strip()):
+        # As a key it would be the same for everybody who names the secret alike.
+        raise Wrong("is a reference that was not replaced", "See that RunPod has a secret of that name")
     secret = text.strip().encode("utf-8", "surrogateescape")
     if len(secret) < MUNGE_KEY_MIN_BYTES:
         raise Wrong(
@@ -186,6 +193,51 @@ def munge_secret(text: str) -> bytes:
             f"Write {MUNGE_KEY_MIN_BYTES} bytes or more, the same on all pods; openssl rand -hex 32 makes some",
         )
     return secret
+
+
+def public_keys(text: str) -> tuple[str, ...]:
+    """SSH public keys, one a line as in authorized_keys (sshd(8)), without comments."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if "PRIVATE KEY" in line:
+            raise Wrong("holds a private key", "Make a new key pair, as this one is known now, and write the .pub file")
+        if not line or line.startswith("#"):
+            continue
+        if not line.isprintable() or not _is_public_key(line):
+            raise Wrong(f"has no SSH public key in line {number}", "Write the content of a .pub file, one key a line")
+        found.append(line)
+    return tuple(found)
+
+
+def _is_public_key(line: str) -> bool:
+    """Whether a line has `TYPE BASE64` with the same type in the base64 (RFC 4253, 6.6); options may stand before."""
+    for kind, blob in re.findall(r"(?:^|\s)((?:ssh|ecdsa|sk)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]{16,}={0,3})(?=\s|$)", line):
+        try:
+            data = base64.b64decode(blob, validate=True)
+        except ValueError:
+            continue
+        if data[:4] == len(kind).to_bytes(4, "big") and data[4 : 4 + len(kind)] == kind.encode():
+            return True
+    return False
+
+
+def jupyter_password(text: str) -> str:
+    """A password that is not guessed at once: RunPod's proxy makes Jupyter public, and Jupyter is a root shell."""
+    if not text.isprintable() or any(character.isspace() for character in text):
+        raise Wrong("has white space or control characters", "Write letters, digits and signs only")
+    if len(text) < JUPYTER_PASSWORD_MIN:
+        raise Wrong(f"has {len(text)} characters, which can be guessed", f"Write {JUPYTER_PASSWORD_MIN} or more")
+    return text
+
+
+def variable_names(text: str) -> tuple[str, ...]:
+    """`HF_TOKEN,WANDB_API_KEY`: names of environment variables."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise Wrong(f"has {name!r}, which is not a variable's name", "Write names alone, with commas between them")
+    return names
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
@@ -262,6 +314,29 @@ VARIABLES: tuple[Variable, ...] = (
         "/workspace/.gpu-watchdog where /workspace is a mounted volume, else /var/lib/gpu-watchdog",
         "slurmctld's state, so that a restarted head keeps its jobs and nodes",
         path,
+    ),
+    Variable(
+        "PUBLIC_KEY",
+        "public_keys",
+        "none",
+        "SSH public keys, one a line, that may log in as root; without it there is no sshd",
+        public_keys,
+        secret=True,
+    ),
+    Variable(
+        "JUPYTER_PASSWORD",
+        "jupyter_password",
+        "none",
+        "password of JupyterLab on port 8888, where the image has it; without it there is none",
+        jupyter_password,
+        secret=True,
+    ),
+    Variable(
+        "SESSION_ENV",
+        "session_names",
+        "empty",
+        "`HF_TOKEN,WANDB_API_KEY`: variables that look like secrets and that SSH and Jupyter sessions see all the same",
+        variable_names,
     ),
     Variable("GPU_EXPORTER_PORT", "gpu_exporter_port", "9400", "port of the GPU metrics", _port),
     Variable("SLURM_EXPORTER_PORT", "slurm_exporter_port", "9341", "port of the Slurm metrics (head only)", _port),

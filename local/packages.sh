@@ -12,6 +12,10 @@ package_of() {
     nsenter | setpriv) echo util-linux ;;
     cc) echo gcc libc6-dev ;;
     ps) echo procps ;;
+    dockerd) echo docker.io ;;
+    docker) echo docker-cli ;;
+    buildx) echo docker-buildx ;;
+    ssh) echo openssh-client ;;
     venv) echo python3 python3-venv ;;
     *) echo "$1" ;;
     esac
@@ -20,6 +24,8 @@ package_of() {
 is_there() {
     case $1 in
     venv) python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
+    buildx) "${DOCKER:-docker}" buildx version >/dev/null 2>&1 ||
+        DOCKER_BUILDKIT=1 "${DOCKER:-docker}" build --help 2>/dev/null | grep -q -- --secret ;;
     cc) command -v cc >/dev/null && echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null ;;
     esac

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from local import network
 from local.namespaces import CONTAINER_CAPABILITIES
+from local.network import Bridge
 from local.spec import PATH_IN_POD, Spec, start_time
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -27,7 +27,7 @@ class PodError(RuntimeError):
 class Pod:
     """A pod made of namespaces. Its folder holds spec.json, log (its stdout), pid and, once ended, exit."""
 
-    def __init__(self, spec: Spec, bridge: network.Bridge | None = None) -> None:
+    def __init__(self, spec: Spec, bridge: Bridge | None = None) -> None:
         self.spec = spec
         self.bridge = bridge
         self.folder = Path(spec.folder)
@@ -175,11 +175,16 @@ class Pod:
 
     def cut(self) -> None:
         """Pull the network cable."""
-        network.ip("link", "set", network.cable(self.spec.folder), "down")
+        self._plugged_into().cut(self.spec.folder)
 
     def heal(self) -> None:
         """Put the network cable back."""
-        network.ip("link", "set", network.cable(self.spec.folder), "up")
+        self._plugged_into().heal(self.spec.folder)
+
+    def _plugged_into(self) -> Bridge:
+        if self.bridge is None:
+            raise PodError(f"{self.spec.name} has no cable: it is on the machine's network")
+        return self.bridge
 
     def remove(self) -> None:
         """Forget a pod that has ended."""

@@ -164,9 +164,7 @@ variable "munge_key_secret_name" {
   }
 
   validation {
-    # Were the reference ever handed to the pods as it stands, it would be a key that anybody can guess. With 11
-    # characters at most it is shorter than 32 bytes, which the pods refuse.
-    condition     = can(regex("^[A-Za-z_][A-Za-z0-9_]{0,10}$", coalesce(var.munge_key_secret_name, "unset")))
-    error_message = "Write the secret's name alone, at most 11 letters, digits or _, such as munge_key."
+    condition     = can(regex("^[A-Za-z_][A-Za-z0-9_]*$", coalesce(var.munge_key_secret_name, "unset")))
+    error_message = "Write the secret's name alone, letters, digits or _, such as munge_key."
   }
 }

@@ -14,6 +14,10 @@ from exporters.slurm import collect, parse
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "terraform/README.md")),
+    *DOCS.glob("*.md"),
+]
 
 
 def table_after(text: str, header: str) -> list[str]:
@@ -57,15 +61,24 @@ def test_the_states_named_are_the_states() -> None:
     assert {state for _, _, state in parse.SDIAG_LINES} == set(collect.SCHEDULER_HELP)
 
 
+def test_the_images_defaults_named_are_the_defaults() -> None:
+    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE))
+    rows = table_after((DOCS / "runpod.md").read_text(), "| setting | default | meaning |")
+    defaults = {name: default for _, name, default, *_ in (re.split(r" ?\| ?", row) for row in rows)}
+    for name in ("BASE_IMAGE", "SLURM_SOURCE", "SLURM_VERSION"):
+        assert defaults[name] == arguments[name]
+    assert f"Slurm {arguments['SLURM_VERSION']} from its release" in (DOCS / "runpod.md").read_text()
+
+
 def test_links_lead_somewhere() -> None:
-    for page in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.glob("*.md")):
+    for page in PAGES:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
 
 
 def test_make_targets_named_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    for page in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.glob("*.md")):
+    for page in PAGES:
         for target in re.findall(r"`make ([a-z-]+)", page.read_text()):
             assert target in targets, f"{page.name}: make {target}"
 

@@ -149,10 +149,10 @@ run "one_source_of_the_key" {
   expect_failures = [var.munge_key_secret_name]
 }
 
-run "a_reference_that_could_be_a_key" {
+run "a_reference_instead_of_a_name" {
   command = plan
   variables {
-    munge_key_secret_name = "twelve_chars"
+    munge_key_secret_name = "{{ RUNPOD_SECRET_munge_key }}"
   }
   expect_failures = [var.munge_key_secret_name]
 }

@@ -10,11 +10,14 @@ from bootstrap import munge_key, plan, settings, supervisord_conf
 from bootstrap.hardware import Hardware
 from bootstrap.limits import Limits
 from bootstrap.munge_key import MungeKey
+from tests.bootstrap.keys import ED25519
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SECRET = "correct-horse-battery-staple-0123456789"
 HEAD = {"NODE_ROLE": "head", "MUNGE_KEY": SECRET}
 WORKER = {"NODE_ROLE": "worker", "HEAD_NODE_IP": "10.0.0.1", "MUNGE_KEY": SECRET}
+SESSIONS = {"PUBLIC_KEY": ED25519, "JUPYTER_PASSWORD": "pw-8u1-pw"}
+"""What makes a pod that people log in to, on WITH_SESSIONS."""
 PATHS = plan.Paths(python="/opt/gpu-watchdog/bin/python", code="/opt/gpu-watchdog", conf="/opt/gpu-watchdog/conf")
 PLAIN = Hardware(
     hostname="pod-1",
@@ -24,6 +27,7 @@ PLAIN = Hardware(
     address="10.0.0.5",
     slurm_version=(22, 5, 8),
 )
+WITH_SESSIONS = dataclasses.replace(PLAIN, sshd="/usr/sbin/sshd", jupyter="/usr/local/bin/jupyter-lab")
 CATALOGUE = supervisord_conf.load((CONF / "supervisord/programs.yaml").read_text())
 BASE = (CONF / "supervisord/supervisord.conf").read_bytes()
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bootstrap import munge_key, plan
+from bootstrap import munge_key, plan, sessions
 from bootstrap import settings as pod_settings
 from bootstrap.munge_key import MungeKey
 from bootstrap.variables import VARIABLES
 from tests.bootstrap import supervisord
-from tests.bootstrap.samples import BASE, CATALOGUE, HEAD, PATHS, PLAIN, WORKER, build, files
+from tests.bootstrap.keys import ED25519, RSA
+from tests.bootstrap.samples import BASE, CATALOGUE, HEAD, PATHS, SESSIONS, WITH_SESSIONS, WORKER, build, files
 
 GOOD = {
     "NODE_ROLE": ("head", "worker"),
@@ -32,6 +34,11 @@ GOOD = {
     "STATE_DIR": ("/data/state",),
     "GPU_EXPORTER_PORT": ("9500",),
     "SLURM_EXPORTER_PORT": ("9501",),
+    "PUBLIC_KEY": (f"{ED25519} me", f"# mine\n{ED25519}\n{RSA}", f'command="true" {ED25519}'),
+    "JUPYTER_PASSWORD": ("pw-8u1-pw",),
+    "SESSION_ENV": ("HF_TOKEN", "MUNGE_KEY,JUPYTER_PASSWORD"),
+    "HF_TOKEN": ("hf_1",),
+    "ANY": ("text",),
 }
 NASTY = st.text(st.sampled_from("\n\r\t\x0b\x1b\x7f\x85\u2028 %;#'\"`[](){}\\=:,./@-_$aZ0"), max_size=8)
 # An environment holds bytes without NUL; Python shows those that are not UTF-8 as lone surrogates.
@@ -72,7 +79,20 @@ def slurm_keys(text: str) -> list[str]:
     return [key for key in keys if key != "CommunicationParameters"]
 
 
-DEFAULTS = {"head": build(HEAD), "worker": build(WORKER)}
+@functools.cache
+def usual(role: str, ssh: bool, jupyter: bool) -> plan.Plan:
+    """The plan of a pod with nothing set but what it needs."""
+    chosen = {name: SESSIONS[name] for name, holds in (("PUBLIC_KEY", ssh), ("JUPYTER_PASSWORD", jupyter)) if holds}
+    return build({**(HEAD if role == "head" else WORKER), **chosen}, WITH_SESSIONS)
+
+
+def session_files(made: plan.Plan) -> tuple[list[bytes], list[str], bytes]:
+    """Lines of authorized_keys as sshd splits them, keywords of sshd_config, Jupyter's token; b"" without one."""
+    contents = {file.path: file.content for file in made.files}
+    config = contents.get(sessions.SSHD_CONFIG, b"").decode()
+    keywords = [line.partition(" ")[0] for line in config.split("\n") if not line.startswith("SetEnv ")]
+    keys = contents.get(sessions.AUTHORIZED_KEYS, b"").split(b"\n")
+    return keys, keywords, contents.get(sessions.JUPYTER_TOKEN, b"")
 
 
 @settings(max_examples=400, deadline=None)
@@ -85,6 +105,10 @@ DEFAULTS = {"head": build(HEAD), "worker": build(WORKER)}
 @example(HEAD, {"NODE_IP": "fd00::7%\nSlurmUser=root"})
 @example(WORKER, {"HEAD_NODE_IP": "fd00::7%\n10.0.0.9 other"})
 @example(HEAD, {"WORKER_NODES": "w1:[fd00::7%a;b]"})
+@example(HEAD, {"PUBLIC_KEY": f"{ED25519} me\u2028{RSA}"})
+@example(WORKER, {"PUBLIC_KEY": ED25519, "ANY": "a\nPermitRootLogin yes"})
+@example(WORKER, {"PUBLIC_KEY": ED25519, "ANY": "\udcff"})
+@example(HEAD, {"JUPYTER_PASSWORD": "pw-8u1-pw", "SESSION_ENV": "JUPYTER_PASSWORD"})
 def test_it_is_reported_or_the_files_are_as_meant(base: dict[str, str], changes: dict[str, str]) -> None:
     environ = base | changes
     assert set(GOOD) >= {variable.name for variable in VARIABLES}
@@ -93,14 +117,18 @@ def test_it_is_reported_or_the_files_are_as_meant(base: dict[str, str], changes:
     if problems or not isinstance(key, MungeKey):
         assert all(problem.wrong and problem.write for problem in problems)
         return
-    made = plan.build(wanted, PLAIN, key, CATALOGUE, BASE, PATHS, environ)
+    made = plan.build(wanted, WITH_SESSIONS, key, CATALOGUE, BASE, PATHS, environ)
     assert wanted.role is not None
-    usual = DEFAULTS[wanted.role]
-    assert [file.path for file in made.files] == [file.path for file in usual.files]
-    assert options(made) == options(usual)
+    like = usual(wanted.role, bool(wanted.public_keys), bool(wanted.jupyter_password))
+    assert [file.path for file in made.files] == [file.path for file in like.files]
+    assert options(made) == options(like)
+    keys, keywords, token = session_files(made)
+    assert keys == [*(line.encode() for line in wanted.public_keys), b""]
+    assert keywords == session_files(like)[1]
+    assert token == (wanted.jupyter_password or "").encode()
     written = files(made)
     if wanted.role == "head":
-        assert slurm_keys(written["/etc/slurm/slurm.conf"]) == slurm_keys(files(usual)["/etc/slurm/slurm.conf"])
+        assert slurm_keys(written["/etc/slurm/slurm.conf"]) == slurm_keys(files(like)["/etc/slurm/slurm.conf"])
     lines = written["/etc/hosts"].splitlines()
     assert all(HOSTS_LINE.fullmatch(line) for line in lines)
     assert len(lines) <= len(wanted.workers) + 2

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from bootstrap import munge_key, plan, settings
-from bootstrap.hardware import StateFolder
+from bootstrap import health, munge_key, plan, sessions, settings
+from bootstrap.hardware import Hardware
 from bootstrap.munge_key import MungeKey
 from tests.bootstrap import captures, supervisord
-from tests.bootstrap.samples import BASE, CATALOGUE, HEAD, PATHS, PLAIN, SECRET, WORKER, build, files, with_hardware
-
-GOOD_STATE = StateFolder("/var/lib/gpu-watchdog")
+from tests.bootstrap.keys import ED25519
+from tests.bootstrap.samples import (
+    BASE,
+    CATALOGUE,
+    HEAD,
+    PATHS,
+    PLAIN,
+    SECRET,
+    SESSIONS,
+    WITH_SESSIONS,
+    WORKER,
+    build,
+    files,
+    with_hardware,
+)
 
 
 @pytest.mark.parametrize("case", captures.CASES)
@@ -24,23 +37,17 @@ def test_captured_boot(case: str) -> None:
     assert written == captures.expected(case)
 
 
-@pytest.mark.parametrize("case", captures.CASES)
-def test_captured_boot_has_nothing_to_complain_about(case: str) -> None:
-    wanted, problems = settings.read(captures.environ(case))
-    assert problems == []
-    assert list(plan.check(wanted, captures.hardware(case), GOOD_STATE)) == []
-
-
 def test_there_are_captures_of_each_kind() -> None:
     kinds = {"head-defaults", "worker-dns-name", "instant-cluster-head", "instant-cluster-worker", "head-slurm-26.05"}
+    kinds |= {"head-with-sessions"}
     assert kinds <= set(captures.CASES)
 
 
 @pytest.mark.parametrize("environ", [HEAD, WORKER], ids=["head", "worker"])
 def test_every_placeholder_is_filled(environ: dict[str, str]) -> None:
     made = build(environ)
-    names = CATALOGUE.roles[environ["NODE_ROLE"]]
-    for name in names:
+    for program in (program for step in CATALOGUE.of_role(environ["NODE_ROLE"], ()) for program in step):
+        name = program.name
         text = files(made)[f"{plan.PROGRAMS_FOLDER}/{name}.conf"]
         assert "{" not in text
         assert "}" not in text
@@ -80,109 +87,137 @@ def test_state_folder(environ: dict[str, str], volume: bool, expected: str) -> N
     assert f"StateSaveLocation={expected}/gpu-watchdog/slurmctld\n" in files(made)["/etc/slurm/slurm.conf"]
 
 
-def test_ports_of_each_role() -> None:
-    changed = {"GPU_EXPORTER_PORT": "1001", "SLURM_EXPORTER_PORT": "1002"}
-    assert plan.ports(settings.read({**HEAD, **changed})[0]) == (6817, 6818, 1001, 1002)
-    assert plan.ports(settings.read({**WORKER, **changed})[0]) == (6818, 1001)
-
-
-def test_users_of_the_programs() -> None:
-    assert plan.users(CATALOGUE) == ("munge", "nobody", "root", "slurm")
-
-
-@pytest.mark.parametrize(
-    ("environ", "hardware", "state", "words"),
-    [
-        (HEAD, {"slurm_version": None}, "", "Slurm is not installed"),
-        (HEAD, {"slurm_version": (21, 8, 5)}, "", "Slurm 21.08.5 is too old"),
-        (HEAD, {"address": None}, "", "This pod has no network address"),
-        (
-            HEAD,
-            {"hostname": "localhost"},
-            "",
-            "The hostname 'localhost' is a word that Slurm keeps for itself. Start the head",
-        ),
-        (WORKER, {"hostname": "a" * 64}, "", "is not a name Slurm can take. Set NODE_NAME"),
-        (HEAD, {"missing_users": ("slurm",)}, "", "useradd --system slurm"),
-        (
-            HEAD,
-            {"taken_ports": (9400,)},
-            "",
-            "GPU_EXPORTER_PORT 9400 is taken by another process. Choose another port.",
-        ),
-        (HEAD, {"taken_ports": (9341,)}, "", "SLURM_EXPORTER_PORT 9341 is taken"),
-        (HEAD, {"taken_ports": (6817,)}, "", "slurmctld's port 6817 is taken by another process. Stop that process."),
-        ({**HEAD, "NODE_IP": "fd00::5"}, {}, "", "The head's address fd00::5 is IPv6"),
-        (
-            {**WORKER, "HEAD_NODE_IP": "fd00::1"},
-            {"slurm_version": (24, 5, 9)},
-            "",
-            "The head's address fd00::1 is IPv6",
-        ),
-        (WORKER, {"taken_ports": (6818,)}, "", "slurmd's port 6818 is taken"),
-        (HEAD, {}, "is full", "STATE_DIR (default) /s is full. Do."),
-        ({**HEAD, "STATE_DIR": "/s"}, {}, "is full", "STATE_DIR /s is full. Do."),
-        ({**HEAD, "WORKER_NODES": "pod-1:10.0.0.9"}, {}, "", "WORKER_NODES entry pod-1:10.0.0.9 is this head itself"),
-        ({**HEAD, "WORKER_NODES": "w1:10.0.0.5"}, {}, "", "WORKER_NODES entry w1:10.0.0.5 is this head itself"),
-        ({**HEAD, "NODE_NAME": "h", "WORKER_NODES": "h:10.0.0.9"}, {}, "", "entry h:10.0.0.9 is this head itself"),
-        ({**HEAD, "NODE_IP": "10.0.0.9", "WORKER_NODES": "w1:10.0.0.9"}, {}, "", "w1:10.0.0.9 is this head itself"),
-    ],
-)
-def test_check_finds(environ: dict[str, str], hardware: dict[str, Any], state: str, words: str) -> None:
-    wanted, problems = settings.read(environ)
-    assert not problems
-    folder = StateFolder("/s", state, "Do" if state else "")
-    (found,) = plan.check(wanted, with_hardware(**hardware), folder)
-    assert words in str(found)
-
-
-@pytest.mark.parametrize(
-    ("environ", "hardware", "state"),
-    [
-        (HEAD, {}, ""),
-        (HEAD, {"slurm_version": (22, 5, 0)}, ""),
-        ({**HEAD, "NODE_IP": "10.0.0.5"}, {"address": None}, ""),
-        ({**HEAD, "NODE_IP": "fd00::5"}, {"slurm_version": (24, 11, 0)}, ""),
-        ({**WORKER, "NODE_IP": "fd00::5"}, {}, ""),
-        (WORKER, {}, "is full"),
-        ({**WORKER, "WORKER_NODES": "pod-1:10.0.0.5"}, {}, ""),
-    ],
-)
-def test_check_lets_pass(environ: dict[str, str], hardware: dict[str, Any], state: str) -> None:
-    wanted, problems = settings.read(environ)
-    assert not problems
-    assert list(plan.check(wanted, with_hardware(**hardware), StateFolder("/s", state, "Do"))) == []
-
-
-def test_check_tells_everything_at_once() -> None:
-    hardware = with_hardware(
-        slurm_version=None, address=None, missing_users=("munge", "slurm"), taken_ports=(6817, 9400)
-    )
-    found = list(plan.check(settings.read(HEAD)[0], hardware, StateFolder("/s", "is full", "Do")))
-    assert len(found) == 7
-
-
 def test_no_secret_is_passed_on() -> None:
-    secrets = {"MUNGE_KEY": SECRET, "RUNPOD_API_KEY": "rpa_1", "JUPYTER_PASSWORD": "pw-8u1"}
-    made = build({"NODE_ROLE": "head", "PATH": "/bin", "LANG": "C.UTF-8", **secrets})
+    secrets = {"MUNGE_KEY": SECRET, "RUNPOD_API_KEY": "rpa_1", **SESSIONS}
+    environ = {"NODE_ROLE": "head", "PATH": "/bin", "LANG": "C.UTF-8", "SESSION_ENV": "MUNGE_KEY,JUPYTER_PASSWORD"}
+    made = build(environ | secrets, WITH_SESSIONS)
     assert made.environment == {"PATH": "/bin", "LANG": "C.UTF-8"}
-    everything = plan.show(made) + repr(made) + "".join(files(made).values())
-    for secret in secrets.values():
-        assert secret not in everything
+    shown = "".join(files(made).values()) + plan.show(made) + repr(made)
+    for secret in (SECRET, "rpa_1", SESSIONS["JUPYTER_PASSWORD"]):
+        assert secret not in shown
+    for name, secret in secrets.items():
+        holders = {file.path for file in made.files if secret.encode() in file.content}
+        assert holders == OWN_FILE.get(name, set())
 
 
-def test_show_masks_the_key_and_nothing_else() -> None:
-    made = build(HEAD)
+OWN_FILE = {"PUBLIC_KEY": {sessions.AUTHORIZED_KEYS}, "JUPYTER_PASSWORD": {sessions.JUPYTER_TOKEN}}
+
+
+@pytest.mark.parametrize(
+    ("environ", "secrets"),
+    [
+        (HEAD, {plan.MUNGE_KEY_FILE, sessions.ENVIRONMENT}),
+        (
+            {**HEAD, **SESSIONS},
+            {plan.MUNGE_KEY_FILE, sessions.ENVIRONMENT, sessions.SSHD_CONFIG, sessions.JUPYTER_TOKEN},
+        ),
+    ],
+    ids=["plain", "sessions"],
+)
+def test_show_masks_secrets_and_nothing_else(environ: dict[str, str], secrets: set[str]) -> None:
+    made = build(environ, WITH_SESSIONS)
     shown = plan.show(made)
-    key = next(file for file in made.files if file.secret)
-    assert key == plan.File("/etc/munge/munge.key", munge_key.derive(SECRET.encode()), 0o400, "munge", secret=True)
-    assert shown.count("(hidden)") == 1
-    assert "# file /etc/munge/munge.key 0400 munge\n(hidden)\n" in shown
-    for path, text in files(made).items():
-        assert f"# file {path} " in shown
-        assert text.rstrip("\n") in shown
+    assert {file.path for file in made.files if file.secret} == secrets
+    assert shown.count("(hidden)") == len(secrets)
+    for file in made.files:
+        head = f"# file {file.path} {file.mode:04o} {file.owner}\n"
+        assert head + ("(hidden)" if file.secret else file.content.decode().rstrip("\n")) in shown
     for folder in made.folders:
         assert f"# folder {folder.path} {folder.mode:04o} {folder.owner}\n" in shown
+
+
+def test_secrets_are_closed_to_others() -> None:
+    made = build({**HEAD, **SESSIONS}, WITH_SESSIONS)
+    assert made.files[0] == plan.File(
+        plan.MUNGE_KEY_FILE, munge_key.derive(SECRET.encode()), 0o400, "munge", secret=True
+    )
+    assert not [file.path for file in made.files if file.secret and file.mode & 0o077]
+    (token,) = (file for file in made.files if file.path == sessions.JUPYTER_TOKEN)
+    assert (token.content, token.mode, token.owner) == (b"pw-8u1-pw", 0o400, "root")
+
+
+@pytest.mark.parametrize(
+    ("environ", "hardware", "programs", "warning"),
+    [
+        ({}, WITH_SESSIONS, set(), ""),
+        (SESSIONS, WITH_SESSIONS, {"sshd", "jupyter"}, ""),
+        ({"PUBLIC_KEY": ED25519}, WITH_SESSIONS, {"sshd"}, ""),
+        ({"PUBLIC_KEY": "# none\n"}, WITH_SESSIONS, set(), ""),
+        ({"PUBLIC_KEY": ED25519}, PLAIN, set(), "PUBLIC_KEY is set, but no sshd is installed here"),
+        ({"JUPYTER_PASSWORD": "pw-8u1-pw"}, WITH_SESSIONS, {"jupyter"}, ""),
+        ({"JUPYTER_PASSWORD": "pw-8u1-pw"}, PLAIN, set(), "JUPYTER_PASSWORD is set, but no jupyter-lab is installed"),
+    ],
+)
+@pytest.mark.parametrize("role", [HEAD, WORKER], ids=["head", "worker"])
+def test_sessions(
+    role: dict[str, str], environ: dict[str, str], hardware: Hardware, programs: set[str], warning: str
+) -> None:
+    made = build({**role, **environ}, hardware)
+    names = {Path(path).stem for path in files(made) if path.startswith(plan.PROGRAMS_FOLDER)}
+    assert names & {"sshd", "jupyter"} == programs
+    paths = {file.path for file in made.files}
+    ssh, jupyter = {sessions.AUTHORIZED_KEYS, sessions.SSHD_CONFIG}, {sessions.JUPYTER_TOKEN}
+    assert (ssh <= paths, jupyter <= paths) == ("sshd" in programs, "jupyter" in programs)
+    # What an earlier boot left is not used any more.
+    assert (ssh | jupyter) - paths == {path for path in made.removed if path not in plan.HEAD_ONLY}
+    assert [text for text in made.warnings if warning and text.startswith(warning)] == list(made.warnings)
+    assert len(made.warnings) == bool(warning)
+
+
+def test_sessions_see_the_environment_without_secrets() -> None:
+    environ = {"A": "it's", "HF_TOKEN": "hf_1", "WANDB_API_KEY": "wb_1", "SESSION_ENV": "WANDB_API_KEY,NOT_SET"}
+    made = build({**HEAD, **SESSIONS, **environ}, WITH_SESSIONS)
+    texts = {file.path: file.content.decode(errors="replace") for file in made.files}
+    assert "export A='it'\"'\"'s'\n" in texts[sessions.ENVIRONMENT]
+    assert "export WANDB_API_KEY=wb_1\n" in texts[sessions.ENVIRONMENT]
+    assert ' WANDB_API_KEY="wb_1"' in texts[sessions.SSHD_CONFIG]
+    assert "hf_1" not in texts[sessions.ENVIRONMENT] + texts[sessions.SSHD_CONFIG]
+    assert made.notices[1:] == (
+        "sessions do not see HF_TOKEN, which may be secret; SESSION_ENV can name those they shall see",
+    )
+
+
+def test_environment_that_is_no_text_is_written_as_it_is() -> None:
+    made = build({**HEAD, "A": "caf\udce9\n"})
+    (written,) = (file.content for file in made.files if file.path == sessions.ENVIRONMENT)
+    assert b"export A='caf\xe9\n'\n" in written
+
+
+def program(name: str, hardware: Hardware) -> dict[str, str]:
+    """A program's options in a pod with sessions, as supervisord reads them."""
+    text = files(build({**WORKER, **SESSIONS, "NODE_NAME": "w1"}, hardware))[f"{plan.PROGRAMS_FOLDER}/{name}.conf"]
+    return supervisord.sections(text)[f"program:{name}"]
+
+
+def test_sshd_makes_its_key_and_starts() -> None:
+    options = program("sshd", WITH_SESSIONS)
+    launch, prepare, command = "\n".join(supervisord.argv(options["command"])).split("\n--\n")
+    assert launch.split("\n")[-2:] == [f"{PATHS.code}/bootstrap/launch.py", "sshd"]
+    script = prepare.removeprefix("/bin/sh\n-c\n")
+    key = sessions.HOST_KEY
+    assert script == (
+        f"{{ test -e {key} || ssh-keygen -q -t ed25519 -N '' -C w1 -f {key}; }} && ssh-keygen -l -f {key}.pub"
+    )
+    assert command.split("\n") == ["/usr/sbin/sshd", "-D", "-e", "-f", sessions.SSHD_CONFIG]
+
+
+@pytest.mark.parametrize(("volume", "folder"), [(True, "/workspace"), (False, "/root")])
+def test_jupyter_starts_where_the_work_is_and_gets_its_token_by_a_file(volume: bool, folder: str) -> None:
+    options = program("jupyter", dataclasses.replace(WITH_SESSIONS, workspace_is_volume=volume))
+    argv = supervisord.argv(options["command"])
+    assert argv[:4] == ["/bin/sh", "-c", f'. {sessions.ENVIRONMENT} && exec "$0" "$@"', "/usr/local/bin/jupyter-lab"]
+    assert f"--ServerApp.default_url=/lab/tree{folder}" in argv
+    assert "--port=8888" in argv
+    found = supervisord.environment(options["environment"])
+    assert found == {"JUPYTER_TOKEN_FILE": sessions.JUPYTER_TOKEN, "SHELL": "/bin/bash"}
+
+
+def test_health_finds_what_the_plan_wrote() -> None:
+    made = build({**HEAD, "NODE_NAME": "n7"})
+    assert files(made)[str(health.NODE)] == "n7\n"
+    assert str(health.PROGRAMS) == plan.PROGRAMS_FOLDER
+    base = supervisord.sections(BASE.decode())
+    assert str(health.SOCKET) == base["unix_http_server"]["file"]
 
 
 def test_same_inputs_same_plan() -> None:

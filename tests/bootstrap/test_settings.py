@@ -4,9 +4,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from bootstrap.settings import Settings, near_misses, read
+from bootstrap.settings import Settings, fixed_ports, near_misses, ports, read
 from bootstrap.variables import Worker
+from tests.bootstrap.keys import ED25519, RSA
 from tests.bootstrap.samples import HEAD, SECRET, WORKER
+
+SSH = {"PUBLIC_KEY": ED25519}
+JUPYTER = {"JUPYTER_PASSWORD": "pw-8u1-pw"}
 
 
 def problems(environ: Mapping[str, str]) -> list[str]:
@@ -34,6 +38,9 @@ def test_everything_set() -> None:
         "MUNGE_KEY": SECRET,
         "MUNGE_KEY_FILE": "/k",
         "STATE_DIR": "/s",
+        "PUBLIC_KEY": f"{ED25519}\n{RSA}",
+        "JUPYTER_PASSWORD": "pw-8u1-pw",
+        "SESSION_ENV": "HF_TOKEN",
         "GPU_EXPORTER_PORT": "1001",
         "SLURM_EXPORTER_PORT": "1002",
         "RUNPOD_CPU_COUNT": "12",
@@ -52,6 +59,9 @@ def test_everything_set() -> None:
             munge_key=SECRET.encode(),
             munge_key_file="/k",
             state_dir="/s",
+            public_keys=(ED25519, RSA),
+            jupyter_password="pw-8u1-pw",
+            session_names=("HF_TOKEN",),
             gpu_exporter_port=1001,
             slurm_exporter_port=1002,
             cpu_hint=12,
@@ -116,8 +126,14 @@ def test_alias_is_named_in_its_problem(text: str) -> None:
         ({**WORKER, "HEAD_NODE_IP": "localhost"}, "HEAD_NODE_IP='localhost' is this pod itself."),
         ({**WORKER, "HEAD_NODE_IP": "", "PRIMARY_ADDR": "0.0.0.0"}, "PRIMARY_ADDR='0.0.0.0' is an address that no"),
         ({**HEAD, "GPU_EXPORTER_PORT": "9341"}, "are the same port."),
-        ({**HEAD, "GPU_EXPORTER_PORT": "6818"}, "GPU_EXPORTER_PORT=6818 is a port of Slurm's own daemons."),
-        ({**HEAD, "SLURM_EXPORTER_PORT": "6817"}, "SLURM_EXPORTER_PORT=6817 is a port of Slurm's own daemons."),
+        ({**HEAD, "GPU_EXPORTER_PORT": "6818"}, "GPU_EXPORTER_PORT=6818 is slurmd's port. Choose another."),
+        ({**HEAD, "SLURM_EXPORTER_PORT": "6817"}, "SLURM_EXPORTER_PORT=6817 is slurmctld's port."),
+        ({**WORKER, "GPU_EXPORTER_PORT": "6817"}, "GPU_EXPORTER_PORT=6817 is slurmctld's port."),
+        ({**HEAD, **SSH, "GPU_EXPORTER_PORT": "22"}, "GPU_EXPORTER_PORT=22 is sshd's port."),
+        ({**HEAD, **JUPYTER, "SLURM_EXPORTER_PORT": "8888"}, "SLURM_EXPORTER_PORT=8888 is Jupyter's port."),
+        ({**HEAD, "PUBLIC_KEY": "me"}, "PUBLIC_KEY=(hidden) has no SSH public key in line 1."),
+        ({**HEAD, "JUPYTER_PASSWORD": "sesame"}, "JUPYTER_PASSWORD=(hidden) has 6 characters"),
+        ({**HEAD, "SESSION_ENV": "A B"}, "SESSION_ENV='A B' has 'A B', which is not a variable's name."),
         (
             {**HEAD, "WORKER_NODES": workers(10_000)},
             "WORKER_NODES with 10000 workers and the head do not fit into MAX_",
@@ -137,6 +153,8 @@ def test_one_problem(environ: dict[str, str], words: str) -> None:
         {**HEAD, "WORKER_NODES": workers(10_000), "MAX_NODES": "20000"},
         {**HEAD, "WORKER_NODES": workers(3), "MAX_NODES": "4"},
         {**WORKER, "GPU_EXPORTER_PORT": "9341"},
+        {**HEAD, "GPU_EXPORTER_PORT": "22", "SLURM_EXPORTER_PORT": "8888"},
+        {**HEAD, **SSH, **JUPYTER, "SESSION_ENV": "HF_TOKEN,NOT_SET"},
     ],
 )
 def test_no_problem(environ: dict[str, str]) -> None:
@@ -156,6 +174,9 @@ def test_all_problems_at_once() -> None:
         "MUNGE_KEY": "abc",
         "MUNGE_KEY_FILE": "key",
         "STATE_DIR": "state",
+        "PUBLIC_KEY": "me",
+        "JUPYTER_PASSWORD": "sesame",
+        "SESSION_ENV": "my token",
         "GPU_EXPORTER_PORT": "0",
         "SLURM_EXPORTER_PORT": "70000",
     }
@@ -176,10 +197,29 @@ def test_problem_is_one_line_whatever_the_value_holds() -> None:
     assert len(text) < 400
 
 
-def test_secret_is_never_shown() -> None:
-    for secret in ("x9q", SECRET):
-        found, wrong = read({"NODE_ROLE": "foo", "MAX_NODES": "x", "MUNGE_KEY": secret})
-        assert secret not in repr(found) + repr(wrong) + "".join(map(str, wrong))
+@pytest.mark.parametrize("name", ["MUNGE_KEY", "JUPYTER_PASSWORD"])
+@pytest.mark.parametrize("secret", ["x9q", SECRET])
+def test_secret_is_never_shown(name: str, secret: str) -> None:
+    found, wrong = read({"NODE_ROLE": "foo", "MAX_NODES": "x", name: secret})
+    assert secret not in repr(found) + repr(wrong) + "".join(map(str, wrong))
+
+
+def test_private_key_is_never_shown() -> None:
+    body = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU"
+    found, wrong = read({**HEAD, "PUBLIC_KEY": f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n{body}\n"})
+    assert [str(problem).partition(".")[0] for problem in wrong] == ["PUBLIC_KEY=(hidden) holds a private key"]
+    assert body not in repr(found) + repr(wrong)
+
+
+def test_ports_of_each_role() -> None:
+    changed = {"GPU_EXPORTER_PORT": "1001", "SLURM_EXPORTER_PORT": "1002"}
+    head, worker = read({**HEAD, **changed})[0], read({**WORKER, **changed})[0]
+    assert fixed_ports(head) == {6817: "slurmctld's port", 6818: "slurmd's port"}
+    assert fixed_ports(worker) == {6818: "slurmd's port"}
+    assert ports(head) == {1001: "GPU_EXPORTER_PORT", 1002: "SLURM_EXPORTER_PORT", **fixed_ports(head)}
+    assert ports(worker) == {1001: "GPU_EXPORTER_PORT", **fixed_ports(worker)}
+    everything = ports(read({**WORKER, **SSH, **JUPYTER})[0])
+    assert {port: everything[port] for port in (22, 8888)} == {22: "sshd's port", 8888: "Jupyter's port"}
 
 
 @pytest.mark.parametrize(

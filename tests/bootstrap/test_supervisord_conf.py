@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap.supervisord_conf import CatalogueError, Program, load, section, sections
+from bootstrap.supervisord_conf import Catalogue, CatalogueError, Program, load, section, sections
 from tests.bootstrap import supervisord
 from tests.bootstrap.samples import CATALOGUE, CONF
 
@@ -31,9 +33,11 @@ OPTIONS = {
 }
 
 
-def catalogue(program: dict[str, Any] | None = None, roles: dict[str, list[str]] | None = None) -> str:
+def catalogue(program: dict[str, Any] | None = None, roles: dict[str, list[list[str]]] | None = None) -> str:
     good = {"command": ["sleep", 60], "user": "root", "stop_seconds": 3}
-    return yaml.safe_dump({"programs": {"a": good if program is None else program}, "roles": roles or {"head": ["a"]}})
+    return yaml.safe_dump(
+        {"programs": {"a": good if program is None else program}, "roles": roles or {"head": [["a"]]}}
+    )
 
 
 def program(**changes: Any) -> Program:
@@ -50,13 +54,18 @@ def options(made: Program, **values: str) -> dict[str, str]:
 def test_load() -> None:
     found = load(catalogue())
     assert found.programs == {"a": program()}
-    assert found.of_role("head") == [program()]
+    assert found.of_role("head") == [[program()]]
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (catalogue(roles={"head": ["a", "b"]}), "role head lists the program b, which is not defined"),
+        (catalogue(roles={"head": [["a"], ["b"]]}), "role head lists the program b, which is not defined"),
+        (catalogue(roles={"head": [["a", "b"]]}), "role head lists the program b, which is not defined"),
+        (
+            catalogue({"command": ["x"], "user": "root", "stop_seconds": 1, "when": "shh"}),
+            r"program a has when: shh, but only \('ssh', 'jupyter'\) are known",
+        ),
         (catalogue({"user": "root", "stop_seconds": 1}), "program a has no command"),
         (catalogue({"command": ["x"], "stop_seconds": 1}), "program a has no user"),
         (catalogue({"command": ["x"], "user": "root"}), "program a has no stop_seconds"),
@@ -135,29 +144,55 @@ def test_quote_in_the_environment_is_refused() -> None:
         section(program(environment=(("A", 'b"c'),)), 10, {}, LAUNCHER)
 
 
-def test_programs_of_a_role_start_in_their_order() -> None:
-    text = yaml.safe_dump(
-        {
-            "programs": {name: {"command": ["x"], "user": "root", "stop_seconds": 1} for name in "abc"},
-            "roles": {"head": ["c", "a"], "worker": ["b"]},
-        }
-    )
-    made = sections(load(text), "head", {}, LAUNCHER)
-    assert list(made) == ["c", "a"]
+def steps(head: list[list[str]], when: Mapping[str, str] = MappingProxyType({})) -> Catalogue:
+    """A catalogue of the programs a to e, with the steps of a head."""
+    entry = {"command": ["x"], "user": "root", "stop_seconds": 1}
+    programs = {name: {**entry, "when": when.get(name, "")} for name in "abcde"}
+    return load(yaml.safe_dump({"programs": programs, "roles": {"head": head, "worker": [["b"]]}}))
+
+
+def priorities(made: dict[str, str]) -> dict[str, str]:
+    """Program -> priority, as supervisord reads them."""
     read = supervisord.sections("".join(made.values()))
-    assert [read[f"program:{name}"]["priority"] for name in ("c", "a")] == ["10", "20"]
+    return {name.removeprefix("program:"): options["priority"] for name, options in read.items()}
+
+
+def test_programs_of_a_step_have_its_priority() -> None:
+    made = sections(steps([["c"], ["a", "d"], ["e"]]), "head", {}, LAUNCHER)
+    assert list(made) == ["c", "a", "d", "e"]
+    assert priorities(made) == {"c": "10", "a": "20", "d": "20", "e": "30"}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ((), {"c": "10", "e": "30"}),
+        (("ssh",), {"c": "10", "a": "20", "e": "30"}),
+        (("jupyter",), {"c": "10", "d": "20", "e": "30"}),
+        (("ssh", "jupyter"), {"c": "10", "a": "20", "d": "20", "e": "30"}),
+    ],
+)
+def test_conditions_leave_out_programs_and_move_none(conditions: tuple[str, ...], expected: dict[str, str]) -> None:
+    found = steps([["c"], ["a", "d"], ["e"]], when={"a": "ssh", "d": "jupyter"})
+    assert priorities(sections(found, "head", {}, LAUNCHER, conditions)) == expected
 
 
 @pytest.mark.parametrize("role", ["head", "worker"])
-def test_a_pod_stops_within_its_twenty_seconds(role: str) -> None:
-    assert 0 < sum(program.stop_seconds for program in CATALOGUE.of_role(role)) < 20
+def test_a_pod_stops_within_dockers_ten_seconds(role: str) -> None:
+    longest = [max(program.stop_seconds for program in step) for step in CATALOGUE.of_role(role)]
+    assert 0 < sum(longest) < 10
 
 
 def test_roles_of_the_shipped_catalogue() -> None:
     assert set(CATALOGUE.roles) == {"head", "worker"}
-    used = {name for names in CATALOGUE.roles.values() for name in names}
-    assert used == set(CATALOGUE.programs)
+    used = [name for step in CATALOGUE.roles["head"] for name in step]
+    assert sorted(used) == sorted(CATALOGUE.programs)
+    assert {name for step in CATALOGUE.roles["worker"] for name in step} < set(used)
     assert {program.user for program in CATALOGUE.programs.values()} == {"root", "munge", "nobody"}
+    assert {name: program.when for name, program in CATALOGUE.programs.items() if program.when} == {
+        "sshd": "ssh",
+        "jupyter": "jupyter",
+    }
 
 
 def test_shipped_base_includes_the_programs_and_the_plugin() -> None:

@@ -4,11 +4,16 @@ import os
 import select
 import signal
 import threading
+import xmlrpc.client
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from supervisor.xmlrpc import SupervisorTransport
 
 from bootstrap.supervisord_plugin import MAX_LINE_BYTES, PodLog, Waker
+from tests.bootstrap import daemon
 
 
 @pytest.fixture
@@ -139,3 +144,77 @@ def test_signal_wakes(waker: tuple[Waker, dict[int, object]]) -> None:
         assert select.select(list(sockets), [], [], 30)[0]
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+# It is told to stop, tells so and does this; without `exit` it goes on.
+PROGRAM = """\
+stop() {{
+    echo told
+    touch {name}.told
+    {then}
+}}
+trap stop TERM
+echo $$ >{name}.pid
+echo ready
+while :; do sleep 0.05; done
+"""
+WAIT_FOR_ALL = "for each in {names}; do until [ -e $each.told ]; do sleep 0.02; done; done; exit 0"
+LOOK_FOR = "for each in {names}; do ! kill -0 $(cat $each.pid) || echo $each still runs; done; exit 0"
+
+
+def program(folder: Path, name: str, priority: int, then: str, patience_s: int = 1000) -> dict[str, object]:
+    """A supervisord program that does something when it is told to stop."""
+    (folder / name).write_text(PROGRAM.format(name=name, then=then))
+    command = f"/bin/bash {folder / name}"
+    return {"command": command, "directory": folder, "priority": priority, "stopwaitsecs": patience_s}
+
+
+def test_programs_of_a_step_stop_together_and_before_the_step_below(tmp_path: Path) -> None:
+    """Each of a step ends only once all of it have been told: told one after the other, none would ever end."""
+    names = ["upper-a", "upper-b", "upper-c"]
+    all_told = WAIT_FOR_ALL.format(names=" ".join(names))
+    programs = {name: program(tmp_path, name, 20, all_told) for name in names}
+    programs["lower"] = program(tmp_path, "lower", 10, LOOK_FOR.format(names=" ".join(names)))
+    # Not running, it is none that could be told to stop, and does not hold up the others.
+    programs["failing"] = {"command": "/bin/false", "priority": 20, "startsecs": 1}
+    programs["finished"] = {"command": "/bin/true", "priority": 20, "autorestart": "false"}
+    with daemon.running(tmp_path, programs) as supervisord:
+        supervisord.wait_for_lines(*(f"[{name}] ready" for name in (*names, "lower")))
+        assert supervisord.stop() == 0
+    log = supervisord.log()
+    assert sorted(supervisord.stopped()[:3]) == names, log
+    assert supervisord.stopped()[3:] == ["lower"], log
+    assert "still runs" not in log
+    for name in (*names, "lower"):
+        assert log.count(f"[{name}] told\n") == 1, log
+
+
+def test_program_that_does_not_stop_is_killed_while_its_step_waits(tmp_path: Path) -> None:
+    """The two have their second at the same time, and the one below is told when it is over for both."""
+    programs = {name: program(tmp_path, name, 20, ":", patience_s=1) for name in ("deaf-a", "deaf-b")}
+    programs["lower"] = program(tmp_path, "lower", 10, LOOK_FOR.format(names="deaf-a deaf-b"))
+    with daemon.running(tmp_path, programs) as supervisord:
+        supervisord.wait_for_lines(*(f"[{name}] ready" for name in programs))
+        assert supervisord.stop() == 0
+    log = supervisord.log()
+    assert sorted(supervisord.stopped()[:2]) == ["deaf-a", "deaf-b"], log
+    assert supervisord.stopped()[2:] == ["lower"], log
+    assert "still runs" not in log
+    own = (tmp_path / "log").read_text()
+    killed = [own.index(f"killing '{name}'") for name in ("deaf-a", "deaf-b")]
+    ended = [own.index(f"stopped: {name}") for name in ("deaf-a", "deaf-b")]
+    assert max(killed) < min(ended), own
+
+
+def test_program_that_is_stopped_alone_stops_alone(tmp_path: Path) -> None:
+    programs = {name: program(tmp_path, name, 20, "exit 0") for name in ("one", "other")}
+    with daemon.running(tmp_path, programs) as supervisord:
+        supervisord.wait_for_lines("[one] ready", "[other] ready")
+        transport = SupervisorTransport(None, None, f"unix://{supervisord.socket}")
+        with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as proxy:
+            assert proxy.supervisor.stopProcess("one") is True
+            found: Any = proxy.supervisor.getAllProcessInfo()
+        states = {program["name"]: program["statename"] for program in found}
+        assert states == {"one": "STOPPED", "other": "RUNNING"}
+        assert supervisord.stopped() == ["one"]
+        assert not (tmp_path / "other.told").exists()

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bootstrap.variables import VARIABLES, Variable, Worker, Wrong
+from bootstrap.variables import VARIABLES, Variable, Worker, Wrong, without_secrets
+from tests.bootstrap import keys
+from tests.bootstrap.keys import ED25519, RSA, SK_ED25519
 
 BY_NAME = {variable.name: variable for variable in VARIABLES}
 
@@ -42,7 +47,30 @@ GOOD: list[tuple[str, str, Any]] = [
     ("GPU_EXPORTER_PORT", "1", 1),
     ("GPU_EXPORTER_PORT", "65535", 65535),
     ("SLURM_EXPORTER_PORT", "9999", 9999),
+    *(("PUBLIC_KEY", key, (key,)) for key in keys.ALL.values()),
+    ("PUBLIC_KEY", f"{ED25519} me@laptop of mine, ünïcode", (f"{ED25519} me@laptop of mine, ünïcode",)),
+    ("PUBLIC_KEY", f"  {ED25519} me \r\n", (f"{ED25519} me",)),
+    ("PUBLIC_KEY", f"{ED25519} a\n# of the team\n\n{RSA} b\n{SK_ED25519}", (f"{ED25519} a", f"{RSA} b", SK_ED25519)),
+    ("PUBLIC_KEY", f'from="10.0.0.0/8",no-pty {ED25519} a', (f'from="10.0.0.0/8",no-pty {ED25519} a',)),
+    ("PUBLIC_KEY", f'command="echo \\"hi\\" ssh-rsa" {ED25519}', (f'command="echo \\"hi\\" ssh-rsa" {ED25519}',)),
+    ("PUBLIC_KEY", f"cert-authority {RSA}", (f"cert-authority {RSA}",)),
+    ("PUBLIC_KEY", "# none yet\n", ()),
+    ("JUPYTER_PASSWORD", "abcdefgh", "abcdefgh"),
+    ("JUPYTER_PASSWORD", "%$'\"\\#;`!{}", "%$'\"\\#;`!{}"),
+    ("JUPYTER_PASSWORD", "pässwörd", "pässwörd"),
+    ("SESSION_ENV", "HF_TOKEN", ("HF_TOKEN",)),
+    ("SESSION_ENV", " HF_TOKEN , WANDB_API_KEY,_x1,", ("HF_TOKEN", "WANDB_API_KEY", "_x1")),
+    ("SESSION_ENV", ",", ()),
 ]
+
+PRIVATE = "-----BEGIN OPENSSH PRIVATE " + "KEY-----\n" + "b3BlbnNzaC1rZXktdjEAAAAA\n" * 5
+NO_KEY = "has no SSH public key in line 1. Write the content of a .pub file, one key a line"
+
+
+def blob(kind: str) -> str:
+    """The base64 of a key that calls itself so."""
+    return base64.b64encode(len(kind).to_bytes(4, "big") + kind.encode() + bytes(36)).decode()
+
 
 BAD: list[tuple[str, str, str]] = [
     ("NODE_ROLE", "HEAD", "did you mean head?"),
@@ -112,6 +140,40 @@ BAD: list[tuple[str, str, str]] = [
     ("GPU_EXPORTER_PORT", "0", "from 1 to 65535"),
     ("GPU_EXPORTER_PORT", "70000", "from 1 to 65535"),
     ("SLURM_EXPORTER_PORT", "http", "from 1 to 65535"),
+    ("PUBLIC_KEY", "ssh-ed25519", NO_KEY),
+    ("PUBLIC_KEY", "github:me", NO_KEY),
+    ("PUBLIC_KEY", "/root/.ssh/id_ed25519.pub", NO_KEY),
+    ("PUBLIC_KEY", "SHA256:f18I2rZvATmvyTKImMd95ObGfFk5kk/3HGgz5UAAAnY", NO_KEY),
+    ("PUBLIC_KEY", ED25519.split()[1], NO_KEY),
+    ("PUBLIC_KEY", f'"{ED25519}"', NO_KEY),
+    ("PUBLIC_KEY", ED25519.replace(" ", ""), NO_KEY),
+    ("PUBLIC_KEY", ED25519.replace(" ", "\n"), NO_KEY),
+    ("PUBLIC_KEY", "ssh-ed25519 " + RSA.split()[1], NO_KEY),
+    ("PUBLIC_KEY", "ssh-rsa " + ED25519.split()[1], NO_KEY),
+    ("PUBLIC_KEY", "ssh-ed25519 " + blob("ssh-ed2551"), NO_KEY),
+    ("PUBLIC_KEY", "ssh-ed25519 " + ED25519.split()[1][:-1], NO_KEY),
+    ("PUBLIC_KEY", "ssh-ed25519 not/base64=at+all====", NO_KEY),
+    ("PUBLIC_KEY", f"{ED25519} me\x1b[31m", NO_KEY),
+    ("PUBLIC_KEY", f"{ED25519} \udcff", NO_KEY),
+    ("PUBLIC_KEY", f"{ED25519}\n\n# here it is:\nssh-rsa AAAA\n{RSA}", "has no SSH public key in line 4."),
+    ("PUBLIC_KEY", PRIVATE, "holds a private key. Make a new key pair, as this one is known now"),
+    ("PUBLIC_KEY", PRIVATE.replace("\n", " "), "holds a private key."),
+    ("PUBLIC_KEY", f"{ED25519}\n{PRIVATE}", "holds a private key."),
+    ("JUPYTER_PASSWORD", "sesame7", "has 7 characters, which can be guessed. Write 8 or more"),
+    ("JUPYTER_PASSWORD", "correct horse", "has white space or control characters. Write letters, digits and signs"),
+    ("JUPYTER_PASSWORD", "abcdefgh\n", "has white space or control characters"),
+    ("JUPYTER_PASSWORD", "abcdefgh\u00a0", "has white space or control characters"),
+    ("JUPYTER_PASSWORD", "abcdefgh\x7f", "has white space or control characters"),
+    ("JUPYTER_PASSWORD", "abcdefgh\udcff", "has white space or control characters"),
+    (
+        "SESSION_ENV",
+        "HF_TOKEN WANDB_API_KEY",
+        "has 'HF_TOKEN WANDB_API_KEY', which is not a variable's name. Write names",
+    ),
+    ("SESSION_ENV", "HF_TOKEN,HF-TOKEN", "has 'HF-TOKEN', which is not a variable's name"),
+    ("SESSION_ENV", "1X", "has '1X', which is not a variable's name"),
+    ("SESSION_ENV", "Ü", "has 'Ü', which is not a variable's name"),
+    ("SESSION_ENV", "A\x1b[31m", r"has 'A\x1b[31m', which is not a variable's name"),
 ]
 
 
@@ -143,8 +205,46 @@ def test_ten_thousand_workers_are_read() -> None:
     assert found[9_999] == Worker("w9999", "10.39.15.1")
 
 
-def test_secret_is_marked_and_never_in_its_complaint() -> None:
-    assert [variable.name for variable in VARIABLES if variable.secret] == ["MUNGE_KEY"]
+def test_secrets_are_marked() -> None:
+    assert [variable.name for variable in VARIABLES if variable.secret] == [
+        "MUNGE_KEY",
+        "PUBLIC_KEY",
+        "JUPYTER_PASSWORD",
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, text, _ in BAD if BY_NAME[name].secret])
+def test_secret_is_never_in_its_complaint(name: str, text: str) -> None:
     with pytest.raises(Wrong) as caught:
-        BY_NAME["MUNGE_KEY"].parse("sesame")
-    assert "sesame" not in str(caught.value)
+        BY_NAME[name].parse(text)
+    words = {word for word in text.split() if len(word) > 2} - {"of", "the", "here", "private", "key", "ssh-rsa"}
+    assert not [word for word in words if word in str(caught.value)]
+
+
+@given(st.text(max_size=60) | st.binary(max_size=60).map(lambda data: base64.b64encode(data).decode()))
+def test_public_key_is_as_it_calls_itself_or_refused(text: str) -> None:
+    for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256"):
+        with pytest.raises(Wrong):
+            BY_NAME["PUBLIC_KEY"].parse(f"{kind} {text}")
+
+
+@given(st.lists(st.sampled_from(sorted(keys.ALL.values())), min_size=1), st.text(max_size=20))
+def test_each_line_of_public_keys_has_one(texts: list[str], comment: str) -> None:
+    try:
+        found = BY_NAME["PUBLIC_KEY"].parse("\n".join(f"{text} {comment}" for text in texts))
+    except Wrong:
+        return
+    assert all("\n" not in line and any(text in line for text in texts) for line in found)
+    assert len(found) >= len(texts)
+
+
+def test_long_garbage_is_refused_at_once() -> None:
+    """Patterns that look back and forth would take for ever here; pytest's timeout is the limit."""
+    for garbage in ("ssh-" * 50_000, "ssh-rsa " * 25_000, "ssh-rsa " + "A" * 200_000 + "!", " " * 200_000):
+        with pytest.raises(Wrong):
+            BY_NAME["PUBLIC_KEY"].parse(garbage + "x")
+
+
+def test_environment_without_our_secrets() -> None:
+    environ = {"MUNGE_KEY": "a", "PUBLIC_KEY": "b", "JUPYTER_PASSWORD": "c", "MUNGE_KEY_FILE": "/d", "HF_TOKEN": "e"}
+    assert without_secrets(environ) == {"MUNGE_KEY_FILE": "/d", "HF_TOKEN": "e"}

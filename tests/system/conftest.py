@@ -1,36 +1,64 @@
-"""Fixtures of the system tests: every test in this folder is marked `system`."""
+"""Fixtures of the system tests: every test in this folder is marked `system`.
+
+TEST_BACKEND says what pods are made of: namespaces (the default), or docker, from the image TEST_IMAGE.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Cluster, Namespaces
+from tests.system.docker import Docker
+from tests.system.harness import Backend, Cluster, Namespaces
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {"namespaces": Namespaces, "docker": Docker}
+BACKEND = os.environ.get("TEST_BACKEND") or "namespaces"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure() -> None:
+    if BACKEND not in BACKENDS:
+        raise pytest.UsageError(f"TEST_BACKEND={BACKEND!r} is none of {', '.join(BACKENDS)}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.system)
+    if BACKEND != "namespaces":
+        # Left out, not skipped: a skipped test counts as a failure where nobody watches.
+        out = [item for item in items if item.get_closest_marker("namespaces")]
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Cluster]:
+    """An empty cluster; at its end every pod's log is looked through and everything is removed."""
+    made = Cluster(BACKENDS[BACKEND](folder))
+    try:
+        yield made
+        made.check_logs()
+    finally:
+        made.close()
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """An empty cluster of this test's own."""
-    made = Cluster(Namespaces(tmp_path))
-    yield made
-    made.close()
+    with opened(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A head and two workers with two simulated GPUs each, all idle; shared by a module's tests."""
-    made = Cluster(Namespaces(tmp_path_factory.mktemp("three")))
-    try:
+    with opened(tmp_path_factory.mktemp("three")) as made:
         gpus = [{"model": "h100"}, {"model": "h100"}]
         made.add_head(gpus=gpus)
         for name in ("worker1", "worker2"):
@@ -39,5 +67,3 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for name in made.pods:
             made.until(f"all programs of {name} run", partial(made.pids, name))
         yield made
-    finally:
-        made.close()

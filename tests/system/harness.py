@@ -1,7 +1,7 @@
 """Pods and clusters for the system tests.
 
-Tests speak of a Cluster and its pods only. What makes a pod is behind Backend: Linux namespaces here; containers can
-be another back end without a change to the tests.
+Tests speak of a Cluster and its pods only. What makes a pod is behind Backend: Linux namespaces here, containers in
+tests.system.docker.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from local import cluster as local_cluster
 from local.network import Bridge
 from local.pod import Pod as NamespacePod
 from local.pod import PodError
+from tests.fake_nvml.control import FakeNvml
+from tests.system.logs import NO_DRIVER, unexpected_lines
 
 MUNGE_KEY = "system-test-secret-" + "0123456789abcdef" * 2
 BOOT_DEADLINE_S = 30.0
@@ -30,6 +32,10 @@ class Pod(Protocol):
     @property
     def exit_status(self) -> int | None:
         """Of PID 1; None while it runs."""
+
+    @property
+    def gpus(self) -> FakeNvml:
+        """Its simulated GPUs, to be changed while it uses them."""
 
     def start(self) -> None:
         """Boot it."""
@@ -76,10 +82,19 @@ class Backend(Protocol):
         """A pod that is not started yet, at the network's host number."""
 
     def address(self, host: int) -> str:
-        """The address of a host number."""
+        """The IPv4 address of a host number."""
+
+    def address6(self, host: int) -> str:
+        """Its IPv6 address."""
 
     def close(self) -> None:
-        """Remove what is left."""
+        """Kill and remove all pods and what they stand on."""
+
+
+class _NamespacePod(NamespacePod):
+    @property
+    def gpus(self) -> FakeNvml:
+        return local_cluster.simulated_gpus(self.folder)
 
 
 class Namespaces:
@@ -93,20 +108,28 @@ class Namespaces:
         self._bridge = Bridge(f"gwt{os.getpid() % 10**6}x{number}", number % 190 + 1)
         self._bridge.delete()
         self._bridge.create()
-        self._lives = itertools.count(1)
+        self._pods: list[NamespacePod] = []
 
     def address(self, host: int) -> str:
         """10.213.N.host."""
         return self._bridge.address(host)
 
-    def create(self, name: str, environment: Mapping[str, str], host: int, **options: Any) -> NamespacePod:
+    def address6(self, host: int) -> str:
+        """fd00:213:N::host."""
+        return self._bridge.address6(host)
+
+    def create(self, name: str, environment: Mapping[str, str], host: int, **options: Any) -> Pod:
         """A pod of namespaces; each gets a folder of its own, also when a name is used again."""
-        folder = self._folder / f"{next(self._lives)}-{name}"
+        folder = self._folder / f"{len(self._pods) + 1}-{name}"
         options.setdefault("address", self.address(host))
-        return NamespacePod(local_cluster.spec(name, folder, environment, **options), self._bridge)
+        pod = _NamespacePod(local_cluster.spec(name, folder, environment, **options), self._bridge)
+        self._pods.append(pod)
+        return pod
 
     def close(self) -> None:
-        """Remove the bridge."""
+        """Kill the pods, remove the bridge."""
+        for pod in self._pods:
+            pod.kill()
         self._bridge.delete()
 
 
@@ -118,6 +141,8 @@ class Cluster:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.pods: dict[str, Pod] = {}
+        self._all_pods: list[tuple[str, Pod]] = []
+        self._announced: list[str] = []
         self._hosts = itertools.count(self.HEAD + 1)
         self.head_address = backend.address(self.HEAD)
 
@@ -129,7 +154,10 @@ class Cluster:
     def add(self, name: str, environment: Mapping[str, str], host: int | None = None, **options: Any) -> Pod:
         """Create and start a pod with exactly this environment."""
         pod = self.backend.create(name, environment, next(self._hosts) if host is None else host, **options)
+        if options.get("gpus") is None:
+            self.expect(*NO_DRIVER)
         self.pods[name] = pod
+        self._all_pods.append((name, pod))
         pod.start()
         return pod
 
@@ -220,8 +248,17 @@ class Cluster:
             found[program] = int(rest[1].rstrip(","))
         return found
 
+    def expect(self, *patterns: str) -> None:
+        """Announce messages of level warning and above that this cluster's pods will log, as regular expressions."""
+        self._announced += patterns
+
+    def check_logs(self) -> None:
+        """Fail when any pod that ever was in this cluster logged a problem that nobody expects."""
+        found = [
+            f"{name}: {line}" for name, pod in self._all_pods for line in unexpected_lines(pod.logs(), self._announced)
+        ]
+        assert not found, "unexpected lines in the pods' logs:\n" + "\n".join(found)
+
     def close(self) -> None:
         """Kill and remove everything."""
-        for pod in self.pods.values():
-            pod.kill()
         self.backend.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from local.cluster import simulated_gpus
-from local.pod import Pod
 from tests.system.harness import GPU_PORT, SLURM_PORT, Cluster
 
 DCGM = (
@@ -47,18 +45,15 @@ def test_every_gpu_has_every_metric_with_dcgms_labels(three: Cluster) -> None:
 
 
 def test_readings_follow_the_gpu(three: Cluster) -> None:
-    pod = three.pods["worker1"]
-    assert isinstance(pod, Pod)
-    simulated_gpus(pod.folder).update(1, temperature=77, power_mw=123456, utilization_gpu=42)
+    three.pods["worker1"].gpus.update(1, temperature=77, power_mw=123456, utilization_gpu=42)
     three.until("temperature", lambda: gpu_values(three, "worker1", "DCGM_FI_DEV_GPU_TEMP").get("1") == 77)
     assert gpu_values(three, "worker1", "DCGM_FI_DEV_POWER_USAGE")["1"] == 123.456
     assert gpu_values(three, "worker1", "DCGM_FI_DEV_GPU_UTIL")["1"] == 42
 
 
 def test_a_lost_gpu_loses_its_own_series_only_and_returns(three: Cluster) -> None:
-    pod = three.pods["worker2"]
-    assert isinstance(pod, Pod)
-    gpus = simulated_gpus(pod.folder)
+    three.expect(r"\[gpu-exporter\] .* WARNING GPU 0 GPU-[0-9a-f-]+: GPU is lost")
+    gpus = three.pods["worker2"].gpus
     gpus.update(0, error="GPU_IS_LOST")
     three.until("it is seen", lambda: gpu_values(three, "worker2", "gpu_watchdog_gpu_up") == {"0": 0, "1": 1})
     for metric in DCGM:
@@ -72,8 +67,7 @@ def test_a_lost_gpu_loses_its_own_series_only_and_returns(three: Cluster) -> Non
 
 def test_a_gpu_that_hangs_is_alone_with_it(three: Cluster) -> None:
     pod = three.pods["worker2"]
-    assert isinstance(pod, Pod)
-    gpus = simulated_gpus(pod.folder)
+    gpus = pod.gpus
     pid = three.pids("worker2")["gpu-exporter"]
     threads = pod.exec("sh", "-c", f"ls /proc/{pid}/task | wc -l")
     gpus.update(0, hang=1)
@@ -131,6 +125,7 @@ def test_a_drained_node_is_not_idle(three: Cluster) -> None:
 
 
 def test_without_slurmctld_the_exporter_serves_says_so_and_recovers(three: Cluster) -> None:
+    three.expect(r"\[slurm-exporter\] .* WARNING (nodes|jobs|sdiag): .* Unable to contact slurm controller")
     pid = three.pids("head")["slurm-exporter"]
     three.head.exec("supervisorctl", "stop", "slurmctld")
     three.until("it is seen", lambda: three.metrics("head", SLURM_PORT)[1].get("slurm_up") == 0, deadline=60)
@@ -151,6 +146,11 @@ def test_without_slurmctld_the_exporter_serves_says_so_and_recovers(three: Clust
 
 
 def test_a_frozen_slurmctld_leaves_no_commands_behind(three: Cluster) -> None:
+    three.expect(
+        r"\[slurm-exporter\] .* WARNING (nodes|jobs|sdiag): \w+ gave no answer within 10 s",
+        # slurmctld answers commands that were given up meanwhile.
+        r"\[slurmctld\] .*error: slurm_\w+: .* Unexpected missing socket error",
+    )
     pid = str(three.pids("head")["slurmctld"])
     three.head.exec("kill", "-STOP", pid)
     three.until("it is seen", lambda: three.metrics("head", SLURM_PORT)[1].get("slurm_up") == 0, deadline=60)

@@ -19,6 +19,7 @@ def test_a_key_file_is_used_as_it_is(cluster: Cluster) -> None:
 
 
 def test_the_images_own_key_works_and_warns_at_every_start_once(cluster: Cluster) -> None:
+    cluster.expect(r"\[bootstrap\] .* WARNING NO MUNGE_KEY IS SET")
     head = cluster.add_head({"MUNGE_KEY": ""}, files={BAKED_KEY: KEY_FILE})
     cluster.add_worker("worker1", {"MUNGE_KEY": ""}, files={BAKED_KEY: KEY_FILE})
     cluster.until_idle(["head", "worker1"])
@@ -39,6 +40,13 @@ def test_the_key_that_debians_munge_package_made_is_never_used(cluster: Cluster)
 
 
 def test_a_stranger_with_another_key_does_not_join_and_is_told(cluster: Cluster) -> None:
+    # What slurmctld says of each message that the stranger sends.
+    cluster.expect(
+        r"Munge decode failed: Invalid credential",
+        r"auth_g_verify: REQUEST_CONFIG has authentication error",
+        r"slurm_unpack_received_msg: .* Protocol authentication error",
+        r"slurm_receive_msg \[.*\]: Unspecified error",
+    )
     cluster.add_head()
     stranger = cluster.add_worker("stranger", {"MUNGE_KEY": "another secret " * 4})
     cluster.until_idle(["head"])

@@ -79,6 +79,11 @@ def test_a_worker_comes_back_with_another_address(cluster: Cluster) -> None:
 
 
 def test_a_name_is_not_taken_from_a_living_pod(cluster: Cluster) -> None:
+    cluster.expect(
+        r"WARNING node twin is another pod, alive at [\d.]+: give this one a NODE_NAME of its own",
+        # The second asks whether the first still listens: a connection that says nothing.
+        r"\[slurmd\] .*error: .*Zero Bytes were transmitted or received",
+    )
     head = cluster.add_head()
     cluster.add_worker("twin")
     cluster.until_idle(["head", "twin"])
@@ -96,6 +101,8 @@ def test_a_name_is_not_taken_from_a_living_pod(cluster: Cluster) -> None:
 
 
 def test_a_worker_whose_job_died_with_it_comes_back(cluster: Cluster) -> None:
+    # While the job that died is not cleaned up.
+    cluster.expect(r"Node 'worker1' can't be delete because it's still in use", r"failed to delete node 'worker1'")
     head = cluster.add_head()
     cluster.add_worker("worker1")
     cluster.until_idle(["head", "worker1"])
@@ -171,10 +178,11 @@ def _reach(name: str, cluster: Cluster) -> str:
 
 def test_an_ipv6_cluster(cluster: Cluster) -> None:
     """slurmd fetches its configuration over IPv6 since Slurm 24.11; before, the pod says so."""
-    head_address = _ipv6(cluster.head_address)
+    head_address = cluster.backend.address6(cluster.HEAD)
     head = cluster.add_head({"NODE_IP": head_address})
     version = cluster.until("its Slurm's version", lambda: re.search(r"[Ss]lurmd? (\d+)\.(\d+)\.(\d+)", head.logs()))
     if tuple(map(int, version.groups())) < OLDEST_IPV6_SLURM:
+        cluster.expect(r"ERROR 1 problem;", r"ERROR   The head's address fd00:.* is IPv6")
         assert head.wait(10) == 2
         assert "IPv6" in head.logs() and "Slurm 24.11" in head.logs()
         return
@@ -182,9 +190,3 @@ def test_an_ipv6_cluster(cluster: Cluster) -> None:
     cluster.until_idle(["head", "worker6"])
     assert "fd00" in worker.exec("cat", "/etc/hosts")
     assert sorted(head.exec("srun", "-N2", "hostname", timeout=60).split()) == ["head", "worker6"]
-
-
-def _ipv6(address: str) -> str:
-    """The IPv6 twin of a pod's address (local.network.Bridge)."""
-    number, host = (int(part) for part in address.split(".")[2:])
-    return f"fd00:213:{number:x}::{host:x}"

@@ -11,7 +11,10 @@ import pytest
 
 from local.cluster import get
 
+pytestmark = pytest.mark.namespaces
+
 REPOSITORY = Path(__file__).resolve().parents[2]
+MOUNTS = (str(REPOSITORY / "build"), "gpu-watchdog", "gw-local")
 
 
 def make(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -30,9 +33,10 @@ def make(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
 def traces() -> list[str]:
     """What a cluster could leave behind: mounts, links, ports."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    found = [line for line in mounts if str(REPOSITORY / "build") in line or "gpu-watchdog" in line]
+    found = [line for line in mounts if any(trace in line for trace in MOUNTS)]
     links = subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout.splitlines()
     found += [line for line in links if line.startswith("gw-local")]
+    found += [str(path) for path in Path("/run").glob("gw-local*")]
     found += [f"port {port}" for port in (6817, 6818, 9400, 9341) if get(f"http://localhost:{port}/")[0]]
     return found
 

@@ -135,12 +135,11 @@ def test_limits_are_the_pods_own() -> None:
     (workers,) = CLUSTER.variables["worker_count"]["validation"]
     most = int(re.findall(r"<= (\d+)", workers["condition"])[0])
     assert most + 1 == DEFAULTS.max_nodes, "MAX_NODES would have to be set for more"
-    # A reference that RunPod did not replace must be too short for a key.
-    secret = CLUSTER.variables["munge_key_secret_name"]["validation"][1]["condition"]
-    longest = 1 + int(re.findall(r"\{0,(\d+)\}", secret)[0])
+    # A reference that RunPod did not replace would be a key that anybody can guess.
     reference = CLUSTER.locals["munge_key_secret"].rpartition(' : "')[2]
     assert reference == '{{ RUNPOD_SECRET_${var.munge_key_secret_name} }}"}'
-    assert len("{{ RUNPOD_SECRET_ }}") + longest == variables.MUNGE_KEY_MIN_BYTES - 1
+    with pytest.raises(variables.Wrong, match="a reference that was not replaced"):
+        variables.munge_secret("{{ RUNPOD_SECRET_the_key_of_this_cluster }}")
     checks = CLUSTER.resources["terraform_data", "pod"]["lifecycle"][0]["precondition"]
     assert f">= {variables.MUNGE_KEY_MIN_BYTES}" in checks[0]["condition"]
 

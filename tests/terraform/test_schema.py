@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.configuration import EXAMPLES, MODULE, load
+from bootstrap.variables import VARIABLES
+from tests.terraform.configuration import EXAMPLES, MODULE, REPOSITORY, environment, load
 
 SCHEMA = json.loads((Path(__file__).parent / "runpod_pod.schema.json").read_text())
+KNOWN = {variable.name for variable in VARIABLES}
 META = {"count", "lifecycle"}
 FOLDERS = [MODULE, *(folder for folder in EXAMPLES if load(folder).pods())]
 REQUIRED = {name for name, attribute in SCHEMA.items() if "required" in attribute["modes"]}
@@ -34,6 +36,18 @@ def test_what_is_set_is_documented_and_of_its_type(folder: Path) -> None:
                 assert configuration.type_of(value) == SCHEMA[name]["type"], f"{pod}.{name}"
         assert body.keys() >= REQUIRED | NEEDED
         assert body["global_networking"] is True, f"{pod}: pods without it do not reach each other"
+
+
+def test_the_readmes_example_is_documented(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```hcl\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "main.tf").write_text(example)
+    pods = load(tmp_path).pods()
+    assert set(pods) == {"head", "worker"}
+    for body in pods.values():
+        assert body.keys() - META <= SCHEMA.keys()
+        assert body.keys() >= REQUIRED | NEEDED
+        assert {"NODE_ROLE", "CLUSTER_NAME"} <= environment(body["env"]).keys() <= KNOWN
+    assert "HEAD_NODE_IP" in environment(pods["worker"]["env"])
 
 
 @pytest.mark.parametrize("folder", [MODULE, *EXAMPLES], ids=lambda folder: folder.name)
