@@ -92,9 +92,9 @@ def run_instead(command: Sequence[str]) -> int:
         os.environ.setdefault("SLURM_CONF", str(conf_folder() / "no-cluster.conf"))
     try:
         return os.execvp(command[0], list(command))  # noqa: S606
-    except OSError as error:
-        log("ERROR", f"{command[0]} cannot be run: {error.strerror}")
-        return EXIT_NOT_FOUND if isinstance(error, FileNotFoundError) else EXIT_NOT_EXECUTABLE
+    except (OSError, ValueError) as error:  # ValueError: an empty word
+        log("ERROR", f"{command[0]} cannot be run: {getattr(error, 'strerror', error)}")
+        return EXIT_NOT_EXECUTABLE if isinstance(error, PermissionError) else EXIT_NOT_FOUND
 
 
 def conf_folder() -> Path:

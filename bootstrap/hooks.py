@@ -39,18 +39,22 @@ def start_after(environ: Mapping[str, str], python: str) -> None:
 
 def _run(script: Path, environ: Mapping[str, str], log: Log, consequence: str) -> int:
     log("INFO", f"{script} runs")
-    children: list[subprocess.Popen[bytes]] = []
+    told = False
+    child: subprocess.Popen[bytes] | None = None
 
     def end(*_: object) -> None:
         # PID 1 gets no signal that it does not ask for; what the script has started ends with the pod.
-        for child in children:
+        nonlocal told
+        told = True
+        if child:
             child.terminate()
-        os._exit(128 + signal.SIGTERM)
+            os._exit(128 + signal.SIGTERM)
 
     before = signal.signal(signal.SIGTERM, end)
     started = time.monotonic()
     child = subprocess.Popen(["bash", str(script)], env=dict(environ), stdin=subprocess.DEVNULL)
-    children.append(child)
+    if told:
+        end()
     while True:
         try:
             status = child.wait(REMINDER_S)

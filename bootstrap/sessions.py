@@ -33,7 +33,8 @@ _SECRET_WORD = re.compile(
 )
 # user:password@, or a token in the place of the user, which is longer than names are.
 _ADDRESS_WITH_PASSWORD = re.compile(r"://(?:[^/\s@]*:[^/\s@]+|[^/\s@]{20,})@")
-# Each session has its own.
+# Each session has its own; some are read-only in bash.
+_READ_ONLY = {"UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS"}
 _OWN = {"HOME", "HOSTNAME", "PWD", "OLDPWD", "SHLVL", "TERM", "USER", "LOGNAME", "SHELL", "MAIL", "_"}
 _OURS = {variable.name for variable in VARIABLES if variable.secret}
 
@@ -52,7 +53,7 @@ def environment(environ: Mapping[str, str], shown: Collection[str] = ()) -> tupl
     seen: dict[str, str] = {}
     hidden: list[str] = []
     for name, value in sorted(environ.items()):
-        if name in _OWN or name in _OURS or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        if name in _OWN | _READ_ONLY or name in _OURS or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             continue
         if looks_secret(name, value) and name not in shown:
             hidden.append(name)

@@ -199,7 +199,7 @@ def public_keys(text: str) -> tuple[str, ...]:
     """SSH public keys, one a line as in authorized_keys (sshd(8)), without comments."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
+        line = line.strip().replace("\t", " ")
         if "PRIVATE KEY" in line:
             raise Wrong("holds a private key", "Make a new key pair, as this one is known now, and write the .pub file")
         if not line or line.startswith("#"):
@@ -217,9 +217,22 @@ def _is_public_key(line: str) -> bool:
             data = base64.b64decode(blob, validate=True)
         except ValueError:
             continue
-        if data[:4] == len(kind).to_bytes(4, "big") and data[4 : 4 + len(kind)] == kind.encode():
+        parts = _parts(data)
+        if len(parts) > 1 and parts[0] == kind.encode():
             return True
     return False
+
+
+def _parts(data: bytes) -> list[bytes]:
+    """The strings of an SSH message (RFC 4251, 5), each after its length; none where they do not fill it."""
+    parts = []
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        if len(data) < 4 + size:
+            return []
+        parts.append(data[4 : 4 + size])
+        data = data[4 + size :]
+    return parts
 
 
 def jupyter_password(text: str) -> str:

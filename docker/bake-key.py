@@ -22,7 +22,7 @@ def main(secret_file: Path) -> int:
     key = os.urandom(KEY_BYTES)
     if secret_file.exists():
         try:
-            key = derive(munge_secret(secret_file.read_text()))
+            key = derive(munge_secret(secret_file.read_text(errors="surrogateescape")))
         except Wrong as wrong:
             print(f"The build secret munge_key {wrong}.", file=sys.stderr)
             return 1

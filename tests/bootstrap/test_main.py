@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.__main__ import conf_folder
+from bootstrap import apply, hardware, hooks
+from bootstrap.__main__ import conf_folder, main
+from bootstrap.hardware import StateFolder
+from bootstrap.plan import SUPERVISORD_CONF
 from bootstrap.variables import VARIABLES
-from tests.bootstrap.samples import CATALOGUE, CONF, HEAD, SECRET, WORKER
+from tests.bootstrap.keys import ED25519
+from tests.bootstrap.samples import CATALOGUE, CONF, HEAD, SECRET, SESSIONS, WITH_SESSIONS, WORKER
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG_LINE = re.compile(r"\[bootstrap\] \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (ERROR|WARNING|INFO) (.*)")
@@ -100,3 +104,95 @@ def test_conf_lies_beside_the_code() -> None:
 def test_every_variable_is_known_by_one_name() -> None:
     names = [variable.name for variable in VARIABLES] + [row.alias for row in VARIABLES if row.alias]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "output"),
+    [
+        (["sh", "-c", 'echo "$0 $A"; exit 3', "it's"], 3, "it's b\n"),
+        (["sh", "-c", "echo $MUNGE_KEY"], 0, f"{SECRET}\n"),
+        (["echo", "--print-only", "--help"], 0, "--print-only --help\n"),
+    ],
+)
+def test_another_command_is_run_instead(command: list[str], status: int, output: str) -> None:
+    """As in `docker run IMAGE sbatch --version`, with all that it was given."""
+    done = boot(*command, A="b", MUNGE_KEY=SECRET)
+    assert (done.returncode, done.stdout, done.stderr) == (status, output, "")
+
+
+def test_command_that_is_not_there_or_cannot_be_run(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("x")
+    for command, status, why in (
+        ("no-such-command", 127, "No such file or directory"),
+        (f"{tmp_path}/absent", 127, "No such file or directory"),
+        (f"{tmp_path}/data", 126, "Permission denied"),
+        (str(tmp_path), 126, "Permission denied"),
+    ):
+        done = boot(command)
+        assert (done.returncode, done.stderr) == (status, "")
+        assert messages(done.stdout) == [("ERROR", f"{command} cannot be run: {why}")]
+
+
+def test_empty_command_cannot_be_run() -> None:
+    assert boot("").stderr == ""
+
+
+def test_slurms_commands_find_a_configuration_where_no_pod_was_booted() -> None:
+    command = ("sh", "-c", "echo $SLURM_CONF")
+    assert boot(*command).stdout == f"{CONF}/no-cluster.conf\n"
+    assert boot(*command, SLURM_CONF="/my/slurm.conf").stdout == "/my/slurm.conf\n"
+    assert "ClusterName=" in (CONF / "no-cluster.conf").read_text()
+
+
+class Become(Exception):
+    """What would have taken this process's place."""
+
+
+@pytest.fixture
+def pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, dict[str, str]]]:
+    """A machine that lacks nothing, on which nothing is written; who was given which environment, in order."""
+    given: list[tuple[str, dict[str, str]]] = []
+
+    def become(path: str, argv: tuple[str, ...], environ: dict[str, str]) -> int:
+        given.append(("supervisord", environ))
+        raise Become(path, argv)
+
+    def before(environ: dict[str, str], _: object) -> int:
+        given.append(("pre_start", environ))
+        return 0
+
+    monkeypatch.chdir(tmp_path)  # main leaves it
+    monkeypatch.setattr(hardware, "probe", lambda *_: WITH_SESSIONS)
+    monkeypatch.setattr(hardware, "inspect_state_folder", StateFolder)
+    monkeypatch.setattr(apply, "apply", lambda _: given.append(("files", {})))
+    monkeypatch.setattr(hooks, "run_before", before)
+    monkeypatch.setattr(hooks, "start_after", lambda environ, _: given.append(("post_start", dict(environ))))
+    monkeypatch.setattr(os, "execve", become)
+    return given
+
+
+def test_boot_gives_each_its_environment_and_becomes_supervisord(
+    pod: list[tuple[str, dict[str, str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {**HEAD, **SESSIONS, "PATH": "/usr/bin", "HF_TOKEN": "hf_1", "PUBLIC_KEY": ED25519}
+    with pytest.raises(Become) as become:
+        main([], environ)
+    assert become.value.args == (
+        sys.executable,
+        (sys.executable, "-m", "supervisor.supervisord", "-c", SUPERVISORD_CONF),
+    )
+    assert [name for name, _ in pod] == ["files", "pre_start", "post_start", "supervisord"]
+    for name, given in pod:
+        assert not {"MUNGE_KEY", "PUBLIC_KEY", "JUPYTER_PASSWORD"} & set(given), name
+    hook = {"NODE_ROLE": "head", "PATH": "/usr/bin", "HF_TOKEN": "hf_1"}
+    assert pod[1][1] == pod[2][1] == hook
+    assert pod[3][1] == {"PATH": "/usr/bin"}
+    found = messages(capsys.readouterr().out)
+    assert [level for level, _ in found] == ["INFO", "INFO"]
+    assert found[1][1].startswith("sessions do not see HF_TOKEN, which may be secret;")
+
+
+def test_hook_that_fails_ends_the_boot(pod: list[tuple[str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "run_before", lambda *_: 1)
+    assert main([], HEAD) == 1
+    assert [name for name, _ in pod] == ["files"]

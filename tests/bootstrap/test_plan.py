@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,22 @@ def test_jupyter_starts_where_the_work_is_and_gets_its_token_by_a_file(volume: b
     assert "--port=8888" in argv
     found = supervisord.environment(options["environment"])
     assert found == {"JUPYTER_TOKEN_FILE": sessions.JUPYTER_TOKEN, "SHELL": "/bin/bash"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://abc123def456-8888.proxy.runpod.net", True),
+        ("http://abc123def456-8888.proxy.runpod.net", False),
+        ("https://example.com/https://abc-8888.proxy.runpod.net", False),
+        ("https://abc-8888.proxy-runpod.net", False),
+        ("https://abc-8888.proxy.runpod.net.example.com", False),
+    ],
+)
+def test_jupyter_answers_pages_of_the_proxy_only(origin: str, allowed: bool) -> None:
+    words = supervisord.argv(program("jupyter", WITH_SESSIONS)["command"])
+    (pattern,) = (word.partition("=")[2] for word in words if word.startswith("--ServerApp.allow_origin_pat="))
+    assert bool(re.match(pattern, origin)) is allowed
 
 
 def test_health_finds_what_the_plan_wrote() -> None:

@@ -150,7 +150,7 @@ BAD: list[tuple[str, str, str]] = [
     ("PUBLIC_KEY", ED25519.replace(" ", "\n"), NO_KEY),
     ("PUBLIC_KEY", "ssh-ed25519 " + RSA.split()[1], NO_KEY),
     ("PUBLIC_KEY", "ssh-rsa " + ED25519.split()[1], NO_KEY),
-    ("PUBLIC_KEY", "ssh-ed25519 " + blob("ssh-ed2551"), NO_KEY),
+    ("PUBLIC_KEY", "ssh-ed25519 " + blob("ssh-ed25518"), NO_KEY),
     ("PUBLIC_KEY", "ssh-ed25519 " + ED25519.split()[1][:-1], NO_KEY),
     ("PUBLIC_KEY", "ssh-ed25519 not/base64=at+all====", NO_KEY),
     ("PUBLIC_KEY", f"{ED25519} me\x1b[31m", NO_KEY),
