@@ -5,188 +5,128 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#define MAX_HANDLES 16384
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned int initialised;
-static struct nvmlDevice_st *devices[4 * MAX_GPUS]; /* one per UUID ever seen, never freed */
-static size_t device_count;
+static long long generation; /* of the driver that NVML was initialised with */
 
-static const struct {
-    nvmlReturn_t code;
-    const char *name;
-    const char *text;
-} errors[] = {
-    {NVML_SUCCESS, "SUCCESS", "Success"},
-    {NVML_ERROR_UNINITIALIZED, "UNINITIALIZED", "Uninitialized"},
-    {NVML_ERROR_INVALID_ARGUMENT, "INVALID_ARGUMENT", "Invalid Argument"},
-    {NVML_ERROR_NOT_SUPPORTED, "NOT_SUPPORTED", "Not Supported"},
-    {NVML_ERROR_NO_PERMISSION, "NO_PERMISSION", "Insufficient Permissions"},
-    {NVML_ERROR_ALREADY_INITIALIZED, "ALREADY_INITIALIZED", "Already Initialized"},
-    {NVML_ERROR_NOT_FOUND, "NOT_FOUND", "Not Found"},
-    {NVML_ERROR_INSUFFICIENT_SIZE, "INSUFFICIENT_SIZE", "Insufficient Size"},
-    {NVML_ERROR_INSUFFICIENT_POWER, "INSUFFICIENT_POWER", "Insufficient External Power"},
-    {NVML_ERROR_DRIVER_NOT_LOADED, "DRIVER_NOT_LOADED", "Driver Not Loaded"},
-    {NVML_ERROR_TIMEOUT, "TIMEOUT", "Timeout"},
-    {NVML_ERROR_IRQ_ISSUE, "IRQ_ISSUE", "Interrupt Request Issue"},
-    {NVML_ERROR_LIBRARY_NOT_FOUND, "LIBRARY_NOT_FOUND", "NVML Shared Library Not Found"},
-    {NVML_ERROR_FUNCTION_NOT_FOUND, "FUNCTION_NOT_FOUND", "Function Not Found"},
-    {NVML_ERROR_CORRUPTED_INFOROM, "CORRUPTED_INFOROM", "Corrupted infoROM"},
-    {NVML_ERROR_GPU_IS_LOST, "GPU_IS_LOST", "GPU is lost"},
-    {NVML_ERROR_RESET_REQUIRED, "RESET_REQUIRED", "GPU requires reset"},
-    {NVML_ERROR_OPERATING_SYSTEM, "OPERATING_SYSTEM", "The operating system has blocked the request."},
-    {NVML_ERROR_LIB_RM_VERSION_MISMATCH, "LIB_RM_VERSION_MISMATCH", "RM has detected an NVML/RM version mismatch."},
-    {NVML_ERROR_IN_USE, "IN_USE", "In use by another client"},
-    {NVML_ERROR_MEMORY, "MEMORY", "Insufficient Memory"},
-    {NVML_ERROR_NO_DATA, "NO_DATA", "No data"},
-    {NVML_ERROR_VGPU_ECC_NOT_SUPPORTED, "VGPU_ECC_NOT_SUPPORTED", "VGPU ECC not supported"},
-    {NVML_ERROR_INSUFFICIENT_RESOURCES, "INSUFFICIENT_RESOURCES", "Insufficient Resources"},
-    {NVML_ERROR_FREQ_NOT_SUPPORTED, "FREQ_NOT_SUPPORTED", "Frequency not supported"},
-    {NVML_ERROR_ARGUMENT_VERSION_MISMATCH, "ARGUMENT_VERSION_MISMATCH", "Argument version mismatch"},
-    {NVML_ERROR_DEPRECATED, "DEPRECATED", "Deprecated"},
-    {NVML_ERROR_NOT_READY, "NOT_READY", "Not Ready"},
-    {NVML_ERROR_GPU_NOT_FOUND, "GPU_NOT_FOUND", "GPU Not Found"},
-    {NVML_ERROR_INVALID_STATE, "INVALID_STATE", "Invalid State"},
-    {NVML_ERROR_UNKNOWN, "UNKNOWN", "Unknown Error"},
-};
-
-const char *error_text(nvmlReturn_t result)
-{
-    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
-        if (errors[i].code == result)
-            return errors[i].text;
-    return "Unknown Error";
-}
-
-/* The code of a name (with or without NVML_ERROR_) or a number; UNKNOWN for any other text. */
-nvmlReturn_t error_code(const char *name)
-{
-    char *stop;
-    unsigned long number = strtoul(name, &stop, 10);
-    if (name[0] && !*stop)
-        return (nvmlReturn_t)number;
-    if (!strncmp(name, "NVML_ERROR_", 11))
-        name += 11;
-    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
-        if (!strcmp(errors[i].name, name))
-            return errors[i].code;
-    fprintf(stderr, "fake nvml: unknown error name %s\n", name);
-    return NVML_ERROR_UNKNOWN;
-}
-
-void sleep_ms(double milliseconds)
-{
-    struct timespec left = {(time_t)(milliseconds / 1000), 0};
-    left.tv_nsec = (long)((milliseconds - 1000.0 * (double)left.tv_sec) * 1e6);
-    while (nanosleep(&left, &left))
-        ;
-}
-
-u64 now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (u64)now.tv_sec * 1000000 + (u64)now.tv_nsec / 1000;
-}
-
-/* "nvmlDeviceGetCount_v2" -> the length of "nvmlDeviceGetCount". */
-static size_t base_length(const char *function)
-{
-    size_t length = strlen(function);
-    if (length > 3 && function[length - 3] == '_' && function[length - 2] == 'v')
-        return length - 3;
-    return length;
-}
-
-/* The value of "kind.<function>", with or without the function's version, else of "kind" alone. */
-static const char *fault(const Section *section, const char *kind, const char *function)
-{
-    char key[160];
-    const char *value = NULL;
-    if (function) {
-        snprintf(key, sizeof key, "%s.%s", kind, function);
-        value = section_get(section, key);
-        if (!value) {
-            snprintf(key, sizeof key, "%s.%.*s", kind, (int)base_length(function), function);
-            value = section_get(section, key);
-        }
-    }
-    return value ? value : section_get(section, kind);
-}
-
-static bool listed(const char *list, const char *function)
-{
-    size_t base = base_length(function);
-    while (list && *list) {
-        list += strspn(list, ", ");
-        size_t length = strcspn(list, ", ");
-        if ((length == strlen(function) || length == base) && !strncmp(list, function, length))
-            return true;
-        list += length;
-    }
-    return false;
-}
+/* One per GPU or MIG device ever seen and generation, never freed. */
+static struct nvmlDevice_st handles[MAX_HANDLES];
+static size_t handle_count;
 
 typedef struct {
-    const char *hang, *latency, *error;
-} Kinds;
+    const char *function;
+    const void *out;        /* NULL: the caller gave no place for the answer */
+    const char *uuid;       /* the GPU that a call on no handle goes on with */
+    nvmlDevice_t device;    /* NULL in a call on no handle */
+    bool on_handle, on_mig; /* it takes a handle; also one of a MIG device */
+} Request;
 
-static const Kinds of_calls = {"hang", "latency_ms", "error"};
-static const Kinds of_init = {"init_hang", "init_latency_ms", "init_error"};
-
-static bool hangs(const Section *section, const Kinds *kinds, const char *function)
+long long library_generation(void)
 {
-    const char *value = section ? fault(section, kinds->hang, function) : NULL;
-    return value && atoi(value);
+    return __atomic_load_n(&generation, __ATOMIC_ACQUIRE);
 }
 
-static double latency(const Section *section, const Kinds *kinds, const char *function)
+static bool is_handle(nvmlDevice_t device)
 {
-    const char *value = section ? fault(section, kinds->latency, function) : NULL;
-    return value ? strtod(value, NULL) : 0;
+    size_t offset = (size_t)((const char *)device - (const char *)handles);
+    return device && offset % sizeof handles[0] == 0 &&
+           offset / sizeof handles[0] < __atomic_load_n(&handle_count, __ATOMIC_ACQUIRE) &&
+           device->generation == library_generation();
 }
 
-static nvmlReturn_t error_of(const Section *section, const Kinds *kinds, const char *function)
+/* The handle of a GPU or a part of it: the same one each time, also after it was gone for a while. */
+nvmlDevice_t device_handle(const char *uuid, unsigned int gi, unsigned int ci)
 {
-    if (!section)
+    nvmlDevice_t found = NULL;
+    pthread_mutex_lock(&lock);
+    for (size_t i = handle_count; i > 0 && !found; i--) {
+        nvmlDevice_t one = &handles[i - 1];
+        if (one->gi == gi && one->ci == ci && one->generation == generation && !strcmp(one->uuid, uuid))
+            found = one;
+    }
+    if (!found && handle_count < MAX_HANDLES) {
+        found = &handles[handle_count];
+        *found = (struct nvmlDevice_st){.gi = gi, .ci = ci, .generation = generation};
+        snprintf(found->uuid, sizeof found->uuid, "%s", uuid);
+        __atomic_store_n(&handle_count, handle_count + 1, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+/* Known of calls on a MIG device's handle: most are not supported, these find the handle invalid. */
+static nvmlReturn_t refused_for_mig(const char *function)
+{
+    static const char *const invalid[] = {"nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV",
+                                          "nvmlDeviceGetPcieThroughput", "nvmlDeviceRegisterEvents",
+                                          "nvmlGpmMigSampleGet"};
+    for (size_t i = 0; i < sizeof invalid / sizeof invalid[0]; i++)
+        if (!strcmp(invalid[i], function))
+            return NVML_ERROR_INVALID_ARGUMENT;
+    return NVML_ERROR_NOT_SUPPORTED;
+}
+
+/* Is the request one that can be answered; finds its GPU and MIG device. */
+static nvmlReturn_t resolve(Call *call, const Request *request)
+{
+    if (!__atomic_load_n(&initialised, __ATOMIC_ACQUIRE))
+        return NVML_ERROR_UNINITIALIZED;
+    if (call->state->driver_gone)
+        return NVML_ERROR_DRIVER_NOT_LOADED;
+    if (call->state->generation != library_generation())
+        return NVML_ERROR_UNINITIALIZED;
+    if (!request->out || (request->on_handle && !is_handle(request->device)))
+        return NVML_ERROR_INVALID_ARGUMENT;
+    const char *uuid = request->on_handle ? request->device->uuid : request->uuid;
+    if (!uuid)
         return NVML_SUCCESS;
-    if (function && listed(section_get(section, "not_supported"), function))
-        return NVML_ERROR_NOT_SUPPORTED;
-    const char *value = fault(section, kinds->error, function);
-    return value ? error_code(value) : NVML_SUCCESS;
+    call->gpu = gpu_by_uuid(call->state, uuid);
+    if (!call->gpu)
+        return NVML_ERROR_GPU_IS_LOST;
+    if (!request->on_handle || request->device->gi == NO_INSTANCE)
+        return NVML_SUCCESS;
+    call->mig = mig_of(call->gpu, request->device->gi, request->device->ci);
+    if (!call->mig)
+        return NVML_ERROR_INVALID_ARGUMENT; /* its instance was destroyed */
+    return request->on_mig ? NVML_SUCCESS : refused_for_mig(request->function);
 }
 
-nvmlReturn_t gpu_error(const Gpu *gpu, const char *function)
+/* The GPU's error, or "mig.<GPU instance>.error" in a call on a MIG device, if there is one. */
+static nvmlReturn_t error_of_part(const Call *call, const char *function)
 {
-    return error_of(&gpu->values, &of_calls, function);
+    char key[32];
+    snprintf(key, sizeof key, "mig.%u.error", call->mig ? call->mig->gi : 0);
+    const char *own = call->mig ? section_get(&call->gpu->values, key) : NULL;
+    return own ? error_code(own) : error_of(call->gpu ? &call->gpu->values : NULL, function);
 }
 
 /* Live through the faults; holds no lock and no snapshot while it waits, so other GPUs and the file go on. */
-static bool enter(Call *call, const Kinds *kinds, const char *function, const char *uuid)
+static bool enter(Call *call, const Request *request)
 {
     for (bool slept = false;;) {
         const State *state = state_acquire();
-        const Gpu *gpu = uuid ? gpu_by_uuid(state, uuid) : NULL;
-        const Section *values = gpu ? &gpu->values : NULL;
-        *call = (Call){NVML_SUCCESS, state, gpu};
-        if (uuid && !gpu) {
-            call->result = NVML_ERROR_GPU_IS_LOST;
-        } else {
+        *call = (Call){NVML_SUCCESS, state, NULL, NULL};
+        call->result = resolve(call, request);
+        if (call->result == NVML_SUCCESS) {
+            const Section *values = call->gpu ? &call->gpu->values : NULL;
             double wait = 0;
-            if (hangs(&state->global, kinds, function) || hangs(values, kinds, function)) {
-                wait = 10;
+            if (hangs(&state->global, request->function) || hangs(values, request->function)) {
+                wait = 10000;
             } else if (!slept) {
-                wait = latency(&state->global, kinds, function) + latency(values, kinds, function);
+                wait = latency_us(request->uuid ? NULL : state, call->gpu, request->function);
                 slept = true;
             }
             if (wait > 0) {
                 state_release(state);
-                sleep_ms(wait);
+                pause_us(wait);
                 continue;
             }
-            call->result = error_of(&state->global, kinds, function);
+            call->result = error_of(&state->global, request->function);
             if (call->result == NVML_SUCCESS)
-                call->result = error_of(values, kinds, function);
+                call->result = error_of_part(call, request->function);
         }
         if (call->result == NVML_SUCCESS)
             return true;
@@ -196,61 +136,20 @@ static bool enter(Call *call, const Kinds *kinds, const char *function, const ch
     }
 }
 
-static bool is_up(void)
-{
-    pthread_mutex_lock(&lock);
-    bool up = initialised > 0;
-    pthread_mutex_unlock(&lock);
-    return up;
-}
-
-static bool is_handle(nvmlDevice_t device)
-{
-    bool known = false;
-    pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < device_count && !known; i++)
-        known = devices[i] == device;
-    pthread_mutex_unlock(&lock);
-    return known;
-}
-
-/* The handle of a UUID: the same one each time, also after the GPU was gone for a while. */
-nvmlDevice_t device_handle(const char *uuid)
-{
-    struct nvmlDevice_st *device = NULL;
-    pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < device_count && !device; i++)
-        if (!strcmp(devices[i]->uuid, uuid))
-            device = devices[i];
-    if (!device && device_count < sizeof devices / sizeof devices[0]) {
-        device = calloc(1, sizeof *device);
-        if (device) {
-            snprintf(device->uuid, sizeof device->uuid, "%s", uuid);
-            devices[device_count++] = device;
-        }
-    }
-    pthread_mutex_unlock(&lock);
-    return device;
-}
-
+/* A call on a whole GPU. */
 bool begin(Call *call, nvmlDevice_t device, const char *function, const void *out)
 {
-    *call = (Call){NVML_SUCCESS, NULL, NULL};
-    if (!is_up())
-        call->result = NVML_ERROR_UNINITIALIZED;
-    else if (!out || !is_handle(device))
-        call->result = NVML_ERROR_INVALID_ARGUMENT;
-    return call->result == NVML_SUCCESS && enter(call, &of_calls, function, device->uuid);
+    return enter(call, &(Request){.function = function, .out = out, .device = device, .on_handle = true});
+}
+
+bool begin_also_mig(Call *call, nvmlDevice_t device, const char *function, const void *out)
+{
+    return enter(call, &(Request){function, out, NULL, device, true, true});
 }
 
 bool begin_global(Call *call, const char *function, const void *out)
 {
-    *call = (Call){NVML_SUCCESS, NULL, NULL};
-    if (!is_up())
-        call->result = NVML_ERROR_UNINITIALIZED;
-    else if (!out)
-        call->result = NVML_ERROR_INVALID_ARGUMENT;
-    return call->result == NVML_SUCCESS && enter(call, &of_calls, function, NULL);
+    return enter(call, &(Request){.function = function, .out = out});
 }
 
 /* A call that was begun without a GPU goes on with one: its faults count too. Ends the call when it fails. */
@@ -259,7 +158,7 @@ bool begin_lookup(Call *call, const char *function, const Gpu *gpu)
     char uuid[UUID_SIZE];
     snprintf(uuid, sizeof uuid, "%s", gpu->uuid);
     end(call);
-    return enter(call, &of_calls, function, uuid);
+    return enter(call, &(Request){.function = function, .out = call, .uuid = uuid});
 }
 
 nvmlReturn_t fail(Call *call, nvmlReturn_t result)
@@ -279,13 +178,33 @@ nvmlReturn_t end(Call *call)
 
 nvmlReturn_t library_init(void)
 {
-    Call call;
-    if (!enter(&call, &of_init, NULL, NULL))
-        return call.result;
-    pthread_mutex_lock(&lock);
-    initialised++;
-    pthread_mutex_unlock(&lock);
-    return end(&call);
+    for (bool slept = false;;) {
+        const State *state = state_acquire();
+        const Section *global = &state->global;
+        double wait = 0;
+        if (section_number(global, "init_hang", 0)) {
+            wait = 10000;
+        } else if (!slept) {
+            const char *latency = section_get(global, "init_latency_ms");
+            wait = latency ? 1000 * strtod(latency, NULL) : 0;
+            slept = true;
+        }
+        const char *error = section_get(global, "init_error");
+        nvmlReturn_t result = state->driver_gone ? NVML_ERROR_DRIVER_NOT_LOADED : NVML_SUCCESS;
+        if (error)
+            result = error_code(error);
+        if (wait <= 0 && result == NVML_SUCCESS) {
+            pthread_mutex_lock(&lock);
+            if (!initialised)
+                __atomic_store_n(&generation, state->generation, __ATOMIC_RELEASE);
+            __atomic_store_n(&initialised, initialised + 1, __ATOMIC_RELEASE);
+            pthread_mutex_unlock(&lock);
+        }
+        state_release(state);
+        if (wait <= 0)
+            return result;
+        pause_us(wait);
+    }
 }
 
 nvmlReturn_t library_shutdown(void)
@@ -293,7 +212,7 @@ nvmlReturn_t library_shutdown(void)
     nvmlReturn_t result = NVML_SUCCESS;
     pthread_mutex_lock(&lock);
     if (initialised)
-        initialised--;
+        __atomic_store_n(&initialised, initialised - 1, __ATOMIC_RELEASE);
     else
         result = NVML_ERROR_UNINITIALIZED;
     pthread_mutex_unlock(&lock);

@@ -40,6 +40,7 @@ class Client:
     """A process that uses nvidia-ml-py."""
 
     def __init__(self, library: Path, state: Path) -> None:
+        self.library = library
         self._process = subprocess.Popen(
             [sys.executable, "-c", DRIVER],
             stdin=subprocess.PIPE,

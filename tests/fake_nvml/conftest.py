@@ -28,3 +28,10 @@ def client(library: Path, fake: FakeNvml) -> Iterator[Client]:
     made = Client(library, fake.path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def old_client(library: Path, fake: FakeNvml) -> Iterator[Client]:
+    made = Client(library.parent / "old" / library.name, fake.path)
+    yield made
+    made.end()

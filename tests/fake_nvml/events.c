@@ -1,13 +1,15 @@
-/* Events: an XID is delivered when a GPU's xid_seq in the state file grows. */
+/* Events: an XID is delivered for each step that a GPU's xid_seq in the state file grows. */
 #include "fake.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-#define POLL_MS 10
+#define POLL_US 10000.0
+#define MAX_XIDS 64
 
 struct nvmlEventSet_st {
     pthread_mutex_t lock;
+    long long generation;
     size_t count;
     struct {
         nvmlDevice_t device;
@@ -26,6 +28,7 @@ nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set)
         fail(&call, NVML_ERROR_MEMORY);
     } else {
         pthread_mutex_init(&made->lock, NULL);
+        made->generation = library_generation();
         *set = made;
     }
     return end(&call);
@@ -46,10 +49,9 @@ nvmlReturn_t nvmlDeviceGetSupportedEventTypes(nvmlDevice_t device, unsigned long
     return read_u64(device, __func__, "event_types", eventTypes);
 }
 
-static u64 optional(const Gpu *gpu, const char *key)
+static u64 sequence_of(const Gpu *gpu)
 {
-    const char *text = section_get(&gpu->values, key);
-    return text ? strtoull(text, NULL, 0) : 0;
+    return (u64)section_number(&gpu->values, "xid_seq", 0);
 }
 
 nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long eventTypes, nvmlEventSet_t set)
@@ -57,6 +59,8 @@ nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long ev
     Call call;
     if (!begin(&call, device, __func__, set))
         return call.result;
+    if (set->generation != library_generation())
+        fail(&call, NVML_ERROR_INVALID_ARGUMENT);
     if (eventTypes & ~reading(&call, "event_types"))
         fail(&call, NVML_ERROR_NOT_SUPPORTED);
     if (call.result == NVML_SUCCESS) {
@@ -70,13 +74,24 @@ nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long ev
             set->count++;
             set->watched[at].device = device;
             set->watched[at].types = eventTypes;
-            set->watched[at].seen = optional(call.gpu, "xid_seq");
+            set->watched[at].seen = sequence_of(call.gpu);
         } else {
             set->watched[at].types |= eventTypes;
         }
         pthread_mutex_unlock(&set->lock);
     }
     return end(&call);
+}
+
+/* "xid=31,79" is the code of the last event and of those before it; the first of the list stands for all earlier. */
+static u64 xid_of(const Gpu *gpu, u64 sequence)
+{
+    unsigned int codes[MAX_XIDS];
+    size_t count = number_list(section_get(&gpu->values, "xid"), codes, MAX_XIDS);
+    u64 back = sequence_of(gpu) - sequence;
+    if (!count || count > MAX_XIDS)
+        return 0;
+    return codes[back < count ? count - 1 - back : 0];
 }
 
 /* An event that happened since the last look, else GPU_IS_LOST for a watched GPU that is, else TIMEOUT. */
@@ -86,35 +101,60 @@ static nvmlReturn_t look(const State *state, nvmlEventSet_t set, nvmlEventData_t
     for (size_t i = 0; i < set->count; i++) {
         nvmlDevice_t device = set->watched[i].device;
         const Gpu *gpu = gpu_by_uuid(state, device->uuid);
-        u64 seq = gpu ? optional(gpu, "xid_seq") : 0;
-        if (seq > set->watched[i].seen) {
-            set->watched[i].seen = seq;
-            if (!(set->watched[i].types & nvmlEventTypeXidCriticalError))
+        if (gpu && sequence_of(gpu) > set->watched[i].seen) {
+            u64 sequence = ++set->watched[i].seen;
+            if (!(set->watched[i].types & nvmlEventTypeXidCriticalError)) {
+                set->watched[i].seen = sequence_of(gpu);
                 continue;
-            *data = (nvmlEventData_t){device, nvmlEventTypeXidCriticalError, optional(gpu, "xid"), 0xFFFFFFFF,
-                                      0xFFFFFFFF};
+            }
+            unsigned int gi = (unsigned int)section_number(&gpu->values, "xid_gi", NO_INSTANCE);
+            unsigned int ci = (unsigned int)section_number(&gpu->values, "xid_ci", NO_INSTANCE);
+            *data = (nvmlEventData_t){device, nvmlEventTypeXidCriticalError, xid_of(gpu, sequence), gi, ci};
             return NVML_SUCCESS;
         }
-        if (!gpu || gpu_error(gpu, function) == NVML_ERROR_GPU_IS_LOST)
+        if (!gpu || error_of(&gpu->values, function) == NVML_ERROR_GPU_IS_LOST)
             result = NVML_ERROR_GPU_IS_LOST;
     }
     return result;
 }
 
-nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsigned int timeoutms)
+/* The wait itself goes by the clock that no one sets. */
+static nvmlReturn_t wait_for(nvmlEventSet_t set, nvmlEventData_t *data, unsigned int timeout_ms, const char *function)
 {
-    u64 deadline = now_us() + 1000ULL * timeoutms;
+    u64 deadline = monotonic_us() + 1000ULL * timeout_ms;
     for (;;) {
         Call call;
-        if (!begin_global(&call, __func__, set ? data : NULL))
+        if (!begin_global(&call, function, set ? data : NULL))
             return call.result;
+        if (set->generation != library_generation()) {
+            fail(&call, NVML_ERROR_INVALID_ARGUMENT);
+            return end(&call);
+        }
         pthread_mutex_lock(&set->lock);
-        fail(&call, look(call.state, set, data, __func__));
+        fail(&call, look(call.state, set, data, function));
         pthread_mutex_unlock(&set->lock);
-        u64 now = now_us();
+        u64 now = monotonic_us();
         if (end(&call) != NVML_ERROR_TIMEOUT || now >= deadline)
             return call.result;
-        double left = (double)(deadline - now) / 1000;
-        sleep_ms(left < POLL_MS ? left : POLL_MS);
+        double left = (double)(deadline - now);
+        pause_us(left < POLL_US ? left : POLL_US);
     }
+}
+
+nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsigned int timeoutms)
+{
+    return wait_for(set, data, timeoutms, __func__);
+}
+
+/* The older one knows no instances: the last two members are not its own. */
+nvmlReturn_t nvmlEventSetWait(nvmlEventSet_t set, nvmlEventData_t *data, unsigned int timeoutms)
+{
+    nvmlEventData_t found;
+    nvmlReturn_t result = wait_for(set, data ? &found : NULL, timeoutms, __func__);
+    if (result == NVML_SUCCESS) {
+        data->device = found.device;
+        data->eventType = found.eventType;
+        data->eventData = found.eventData;
+    }
+    return result;
 }

@@ -2,6 +2,9 @@
 #include "fake.h"
 
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef enum {
     PLAIN,      /* the key's value */
@@ -83,6 +86,10 @@ static const Field fields[] = {
     ONE(TEMPERATURE_GPU_MAX_TLIMIT, INT, PLAIN, 0, "tlimit_gpu_max"),
     ONE(PCIE_COUNT_TX_BYTES, UINT, PLAIN, 0, "pcie_tx_bytes"),
     ONE(PCIE_COUNT_RX_BYTES, UINT, PLAIN, 0, "pcie_rx_bytes"),
+    {269, 269, ULL, PLAIN, 0, "violation_sw_thermal_ns"}, /* in CUDA 13's header; in 12.9's they were 251 to 253 */
+    {270, 270, ULL, PLAIN, 0, "violation_hw_thermal_ns"},
+    {271, 271, ULL, PLAIN, 0, "violation_hw_power_brake_ns"},
+    ONE(GET_GPU_RECOVERY_ACTION, UINT, PLAIN, 0, "recovery_action"),
     ONE(NVLINK_LINK_COUNT, UINT, PLAIN, 0, "nvlink_count"),
     RANGE(NVLINK_CRC_FLIT_ERROR_COUNT_L0, NVLINK_CRC_FLIT_ERROR_COUNT_L5, ULL, LINK, 0, "nvlink_crc_flit_errors"),
     RANGE(NVLINK_CRC_FLIT_ERROR_COUNT_L6, NVLINK_CRC_FLIT_ERROR_COUNT_L11, ULL, LINK, 6, "nvlink_crc_flit_errors"),
@@ -154,25 +161,82 @@ static u64 value_of(Call *call, const Field *field, unsigned int id, unsigned in
     return link_usable(call, link) ? link_reading(call, field->key, link) : 0;
 }
 
+/* "field.<id>", "field.<id>.type", "field_error.<id>" and "field_latency_us.<id>" of the state file. */
+static const char *setting(const Call *call, const char *kind, unsigned int id, const char *what)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%s.%u%s", kind, id, what);
+    return section_get(&call->gpu->values, key);
+}
+
+static int type_of(const char *text)
+{
+    static const char *const names[NVML_VALUE_TYPE_COUNT] = {
+        "DOUBLE",           "UNSIGNED_INT", "UNSIGNED_LONG",  "UNSIGNED_LONG_LONG",
+        "SIGNED_LONG_LONG", "SIGNED_INT",   "UNSIGNED_SHORT",
+    };
+    for (int i = 0; i < NVML_VALUE_TYPE_COUNT; i++)
+        if (!strcmp(names[i], text))
+            return i;
+    return atoi(text);
+}
+
+/* A value that the state file gives, in the field's own type. */
+static void give(Call *call, nvmlFieldValue_t *out, int type, const char *text)
+{
+    if (!strcmp(text, "N/A")) {
+        fail(call, NVML_ERROR_NOT_SUPPORTED);
+        return;
+    }
+    if (type == NVML_VALUE_TYPE_DOUBLE)
+        out->value.dVal = strtod(text, NULL);
+    else if (type == INT || type == NVML_VALUE_TYPE_SIGNED_LONG_LONG)
+        out->value.sllVal = strtoll(text, NULL, 0);
+    else
+        out->value.ullVal = strtoull(text, NULL, 0);
+    if (type == INT || type == UINT) /* the four other bytes stay 0, as in what is read from a key */
+        out->value.ullVal = out->value.uiVal;
+}
+
+static int type_of_unknown(const char *label, const char *text)
+{
+    if (label)
+        return type_of(label);
+    return strchr(text, '.') ? NVML_VALUE_TYPE_DOUBLE : text[0] == '-' ? NVML_VALUE_TYPE_SIGNED_LONG_LONG : ULL;
+}
+
 static void fill(Call *call, nvmlFieldValue_t *out)
 {
-    u64 started = now_us();
-    const Field *found = field(out->fieldId);
-    u64 value = 0;
-    call->result = NVML_SUCCESS;
-    if (found)
-        value = value_of(call, found, out->fieldId, out->scopeId);
-    else
-        fail(call, NVML_ERROR_NOT_SUPPORTED);
-    out->valueType = found ? (nvmlValueType_t)found->type : NVML_VALUE_TYPE_UNSIGNED_INT;
+    u64 started = monotonic_us();
+    unsigned int id = out->fieldId;
+    const Section *values = &call->gpu->values;
+    bool changed = section_has(values, FIELD);
+    const char *text = changed ? setting(call, "field", id, "") : NULL;
+    const char *label = changed ? setting(call, "field", id, ".type") : NULL;
+    const char *error = changed ? setting(call, "field_error", id, "") : NULL;
+    const char *latency = section_has(values, FIELD_LATENCY) ? setting(call, "field_latency_us", id, "") : NULL;
+    const Field *found = id <= NEWEST_FIELD ? field(id) : NULL;
+    int type = found ? found->type : UINT;
     out->value.ullVal = 0;
-    if (out->valueType == NVML_VALUE_TYPE_UNSIGNED_LONG_LONG)
-        out->value.ullVal = value;
-    else
-        out->value.uiVal = (unsigned int)value; /* a signed int has the same bits */
+    call->result = error ? error_code(error) : NVML_SUCCESS;
+    if (latency || call->state->realistic)
+        pause_us(latency ? strtod(latency, NULL) : usual_field_cost_us(id));
+    if (call->result == NVML_SUCCESS && text) {
+        type = found ? found->type : type_of_unknown(label, text);
+        give(call, out, type, text);
+    } else if (call->result == NVML_SUCCESS && found) {
+        u64 value = value_of(call, found, id, out->scopeId);
+        if (type == ULL)
+            out->value.ullVal = value;
+        else
+            out->value.uiVal = (unsigned int)value; /* a signed int has the same bits */
+    } else {
+        fail(call, id <= NEWEST_FIELD ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_INVALID_ARGUMENT);
+    }
+    out->valueType = (nvmlValueType_t)(label ? type_of(label) : type);
     out->nvmlReturn = call->result;
     out->timestamp = (long long)now_us();
-    out->latencyUsec = (long long)(now_us() - started);
+    out->latencyUsec = (long long)(monotonic_us() - started);
 }
 
 nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int valuesCount, nvmlFieldValue_t *values)

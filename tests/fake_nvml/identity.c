@@ -2,10 +2,7 @@
 #include "fake.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
 static nvmlReturn_t count(unsigned int *found, const char *function)
 {
@@ -34,7 +31,7 @@ static nvmlReturn_t hand_out(Call *call, const char *function, const Gpu *gpu, n
     if (!gpu) {
         fail(call, absent);
     } else if (begin_lookup(call, function, gpu)) {
-        *device = device_handle(call->gpu->uuid);
+        *device = device_handle(call->gpu->uuid, NO_INSTANCE, NO_INSTANCE);
         if (!*device)
             fail(call, NVML_ERROR_MEMORY);
     }
@@ -63,11 +60,21 @@ nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *dev
     return by_index(index, device, __func__);
 }
 
+/* Also of a MIG device. */
 nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device)
 {
     Call call;
     if (!begin_global(&call, __func__, uuid ? (const void *)device : NULL))
         return call.result;
+    for (unsigned int i = 0; i < call.state->gpu_count; i++) {
+        const Gpu *gpu = &call.state->gpus[i];
+        for (unsigned int j = 0; j < gpu->mig_count && !gpu->missing; j++)
+            if (!strcmp(gpu->migs[j].uuid, uuid)) {
+                *device = device_handle(gpu->uuid, gpu->migs[j].gi, gpu->migs[j].ci);
+                fail(&call, *device ? NVML_SUCCESS : NVML_ERROR_MEMORY);
+                return end(&call);
+            }
+    }
     return hand_out(&call, __func__, gpu_by_uuid(call.state, uuid), NVML_ERROR_NOT_FOUND, device);
 }
 
@@ -175,9 +182,9 @@ nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci)
 nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length)
 {
     Call call;
-    if (!begin(&call, device, __func__, uuid))
+    if (!begin_also_mig(&call, device, __func__, uuid))
         return call.result;
-    copy_text(&call, uuid, length, call.gpu->uuid);
+    copy_text(&call, uuid, length, call.mig ? call.mig->uuid : call.gpu->uuid);
     return end(&call);
 }
 
@@ -208,10 +215,10 @@ nvmlReturn_t nvmlDeviceGetMinorNumber(nvmlDevice_t device, unsigned int *minorNu
 nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int *index)
 {
     Call call;
-    if (!begin(&call, device, __func__, index))
+    if (!begin_also_mig(&call, device, __func__, index))
         return call.result;
-    *index = 0;
-    for (unsigned int i = 0; i < call.gpu->position; i++)
+    *index = call.mig ? call.mig->slot : 0;
+    for (unsigned int i = 0; i < call.gpu->position && !call.mig; i++)
         *index += !call.state->gpus[i].missing;
     return end(&call);
 }
@@ -229,7 +236,17 @@ nvmlReturn_t nvmlDeviceGetBoardId(nvmlDevice_t device, unsigned int *boardId)
 
 nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length)
 {
-    return read_text(device, __func__, "name", name, length);
+    Call call;
+    if (!begin_also_mig(&call, device, __func__, name))
+        return call.result;
+    char full[256];
+    const char *text = text_of(&call, "name");
+    if (text && call.mig) {
+        snprintf(full, sizeof full, "%s MIG %s", text, call.mig->profile);
+        text = full;
+    }
+    copy_text(&call, name, length, text);
+    return end(&call);
 }
 
 nvmlReturn_t nvmlDeviceGetVbiosVersion(nvmlDevice_t device, char *version, unsigned int length)
@@ -265,26 +282,5 @@ nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major,
     const char *text = text_of(&call, "compute_capability");
     if (text && sscanf(text, "%d.%d", major, minor) != 2)
         fail(&call, NVML_ERROR_UNKNOWN);
-    return end(&call);
-}
-
-/* One bit per CPU, in words of unsigned long: those listed, or all that the machine has. */
-nvmlReturn_t nvmlDeviceGetCpuAffinity(nvmlDevice_t device, unsigned int cpuSetSize, unsigned long *cpuSet)
-{
-    Call call;
-    if (!begin(&call, device, __func__, cpuSetSize ? cpuSet : NULL))
-        return call.result;
-    const char *text = text_of(&call, "cpu_affinity");
-    unsigned int cpus[4096];
-    size_t bits = 8 * sizeof *cpuSet, found = 0;
-    if (text && !strcmp(text, "all"))
-        for (long all = sysconf(_SC_NPROCESSORS_CONF); found < (size_t)all && found < 4096; found++)
-            cpus[found] = (unsigned int)found;
-    else
-        found = number_list(text, cpus, 4096);
-    memset(cpuSet, 0, cpuSetSize * sizeof *cpuSet);
-    for (size_t i = 0; i < found && i < 4096; i++)
-        if (cpus[i] / bits < cpuSetSize)
-            cpuSet[cpus[i] / bits] |= 1UL << (cpus[i] % bits);
     return end(&call);
 }

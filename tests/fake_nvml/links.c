@@ -1,4 +1,4 @@
-/* NVLink and MIG. MIG has a mode but no instances. */
+/* NVLink. */
 #include "fake.h"
 
 #include <stdio.h>
@@ -73,66 +73,4 @@ nvmlReturn_t nvmlDeviceGetNvLinkErrorCounter(nvmlDevice_t device, unsigned int l
     if (link_usable(&call, link))
         *counterValue = link_reading(&call, keys[counter], link);
     return end(&call);
-}
-
-nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *currentMode, unsigned int *pendingMode)
-{
-    Call call;
-    if (!begin(&call, device, __func__, pendingMode ? currentMode : NULL))
-        return call.result;
-    *currentMode = (unsigned int)reading(&call, "mig_mode");
-    *pendingMode = (unsigned int)reading(&call, "mig_pending");
-    return end(&call);
-}
-
-nvmlReturn_t nvmlDeviceIsMigDeviceHandle(nvmlDevice_t device, unsigned int *isMigDevice)
-{
-    Call call;
-    if (!begin(&call, device, __func__, isMigDevice))
-        return call.result;
-    *isMigDevice = 0;
-    return end(&call);
-}
-
-/* "Returns zero if MIG is not supported or enabled", says nvml.h. */
-nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count)
-{
-    Call call;
-    if (!begin(&call, device, __func__, count))
-        return call.result;
-    bool enabled = reading(&call, "mig_mode") == 1;
-    call.result = NVML_SUCCESS;
-    *count = enabled ? (unsigned int)reading(&call, "max_mig_devices") : 0;
-    return end(&call);
-}
-
-static nvmlReturn_t no_instance(nvmlDevice_t device, const char *function, const void *out)
-{
-    Call call;
-    if (!begin(&call, device, function, out))
-        return call.result;
-    reading(&call, "mig_mode"); /* NOT_SUPPORTED where there is no MIG */
-    fail(&call, NVML_ERROR_NOT_FOUND);
-    return end(&call);
-}
-
-nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *migDevice)
-{
-    (void)index;
-    return no_instance(device, __func__, migDevice);
-}
-
-nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device, unsigned int *id)
-{
-    return no_instance(device, __func__, id);
-}
-
-nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned int *id)
-{
-    return no_instance(device, __func__, id);
-}
-
-nvmlReturn_t nvmlDeviceGetAttributes_v2(nvmlDevice_t device, nvmlDeviceAttributes_t *attributes)
-{
-    return no_instance(device, __func__, attributes);
 }

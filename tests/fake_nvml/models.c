@@ -31,10 +31,11 @@ static const char common[] =
     "pcie_tx_bytes=0\npcie_rx_bytes=0\npcie_l0_to_recovery=0\npcie_correctable_errors=0\npcie_naks_received=0\n"
     "pcie_receiver_errors=0\npcie_bad_tlp=0\npcie_naks_sent=0\npcie_bad_dllp=0\npcie_non_fatal_errors=0\n"
     "pcie_fatal_errors=0\npcie_unsupported_requests=0\npcie_lcrc_errors=0\n"
-    "latency_ms.nvmlDeviceGetPcieThroughput=20\n" /* the real one measures for so long */
     "violation_power_ns=0\nviolation_thermal_ns=0\nviolation_sync_boost_ns=0\nviolation_board_limit_ns=0\n"
     "violation_low_utilization_ns=0\nviolation_reliability_ns=0\nviolation_app_clocks_ns=0\n"
-    "violation_base_clocks_ns=0\n"
+    "violation_base_clocks_ns=0\nviolation_sw_thermal_ns=0\nviolation_hw_thermal_ns=0\n"
+    "violation_hw_power_brake_ns=0\nrecovery_action=0\np2p_status=0\n"
+    "inforom_image=G520.0200.00.05\ninforom_oem=2.1\ninforom_ecc=7.16\ninforom_power=N/A\n"
     "ecc_mode=1\necc_pending=@ecc_mode\n"
     "ecc_volatile_sbe=0\necc_volatile_dbe=0\necc_aggregate_sbe=0\necc_aggregate_dbe=0\n"
     "ecc_volatile_sbe_sram=0\necc_volatile_dbe_sram=0\necc_aggregate_sbe_sram=0\necc_aggregate_dbe_sram=0\n"
@@ -42,10 +43,22 @@ static const char common[] =
     "nvlink_state=1\nnvlink_switch=1\nnvlink_remote_pci_bus_id=00000000:05:00.0\n"
     "nvlink_crc_flit_errors=0\nnvlink_crc_data_errors=0\nnvlink_replay_errors=0\nnvlink_recovery_errors=0\n"
     "nvlink_ecc_errors=0\nnvlink_data_tx_kib=0\nnvlink_data_rx_kib=0\nnvlink_raw_tx_kib=0\nnvlink_raw_rx_kib=0\n"
-    "mig_mode=N/A\nmig_pending=@mig_mode\nmax_mig_devices=7\n"
+    "mig_mode=N/A\nmig_pending=@mig_mode\nmax_mig_devices=7\nmig=\n"
+    "gpm_supported=0\ngpm_min_interval_ms=100\n"
     "event_types=0x1f\nprocesses=\n";
 
+/* Profiling: percent, and MiB/s. */
+#define GPM                                                                                                            \
+    "gpm_supported=1\ngpm_streaming=0\n"                                                                               \
+    "gpm_graphics_util=0\ngpm_sm_util=0\ngpm_sm_occupancy=0\ngpm_integer_util=0\n"                                     \
+    "gpm_any_tensor_util=0\ngpm_dfma_tensor_util=0\ngpm_hmma_tensor_util=0\ngpm_imma_tensor_util=0\n"                  \
+    "gpm_dram_bw_util=0\ngpm_fp64_util=0\ngpm_fp32_util=0\ngpm_fp16_util=0\n"                                          \
+    "gpm_pcie_tx_per_sec=0\ngpm_pcie_rx_per_sec=0\ngpm_nvdec_util=0\ngpm_nvjpg_util=0\ngpm_nvofa_util=0\n"             \
+    "gpm_nvlink_total_rx_per_sec=0\ngpm_nvlink_total_tx_per_sec=0\n"                                                   \
+    "gpm_nvlink_rx_per_sec=0\ngpm_nvlink_tx_per_sec=0\n"
+
 static const char h100[] =
+    GPM
     "name=NVIDIA H100 80GB HBM3\narchitecture=9\ncompute_capability=9.0\ncores=16896\nmemory_bus_width=5120\n"
     "pci_device_id=0x233010DE\npci_subsystem_id=0x16C110DE\n"
     "memory_temperature=42\nmargin_temperature=53\nmemory_max_temperature=95\n"
@@ -55,9 +68,12 @@ static const char h100[] =
     "max_graphics_clock=1980\nmax_mem_clock=2619\nmax_video_clock=1545\nmin_graphics_clock=345\n"
     "supported_memory_clocks=2619,1593\n"
     "memory_total=81559MiB\nmemory_reserved=551MiB\nbar1_total=131072MiB\npcie_link_gen_max=5\n"
+    "mig_profiles=1g.10gb:19:16:9984 1g.10gb+me:20:16:9984 1g.20gb:15:26:20096 2g.20gb:14:32:20096 "
+    "3g.40gb:9:60:40448 4g.40gb:5:64:40448 7g.80gb:0:132:81152\n"
     "remap_banks=2560\nmig_mode=0\nnvlink_count=18\nnvlink_version=6\nnvlink_speed_mbps=26562\n";
 
 static const char h200[] =
+    GPM
     "name=NVIDIA H200\narchitecture=9\ncompute_capability=9.0\ncores=16896\nmemory_bus_width=6144\n"
     "pci_device_id=0x233510DE\npci_subsystem_id=0x18BE10DE\n"
     "memory_temperature=41\nmargin_temperature=52\nmemory_max_temperature=95\n"
@@ -67,6 +83,8 @@ static const char h200[] =
     "max_graphics_clock=1980\nmax_mem_clock=3201\nmax_video_clock=1545\nmin_graphics_clock=345\n"
     "supported_memory_clocks=3201,1593\n"
     "memory_total=143771MiB\nmemory_reserved=604MiB\nbar1_total=262144MiB\npcie_link_gen_max=5\n"
+    "mig_profiles=1g.18gb:19:16:16384 1g.18gb+me:20:16:16384 1g.35gb:15:26:33280 2g.35gb:14:32:33280 "
+    "3g.71gb:9:60:71424 4g.71gb:5:64:71424 7g.141gb:0:132:143360\n"
     "remap_banks=3072\nmig_mode=0\nnvlink_count=18\nnvlink_version=6\nnvlink_speed_mbps=26562\n";
 
 static const char a100[] =
@@ -77,6 +95,8 @@ static const char a100[] =
     "graphics_clock=210\nmem_clock=1593\nvideo_clock=585\n"
     "max_graphics_clock=1410\nmax_mem_clock=1593\nmax_video_clock=1290\napp_graphics_clock=1275\n"
     "memory_total=81920MiB\nmemory_reserved=625MiB\nbar1_total=131072MiB\npcie_link_gen_max=4\n"
+    "mig_profiles=1g.10gb:19:14:9728 1g.10gb+me:20:14:9728 1g.20gb:15:14:19968 2g.20gb:14:28:19968 "
+    "3g.40gb:9:42:40192 4g.40gb:5:56:40192 7g.80gb:0:98:80640\n"
     "remap_banks=640\nmig_mode=0\nnvlink_count=12\nnvlink_version=4\nnvlink_speed_mbps=25000\n";
 
 static const char l40s[] =

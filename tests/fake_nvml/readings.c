@@ -39,9 +39,40 @@ u64 reading(Call *call, const char *key)
 /* A reading of one part of the GPU (an NVLink, a fan): "key.<part>" if the file has it, else "key". */
 u64 link_reading(Call *call, const char *key, unsigned int link)
 {
+    if (!section_has(&call->gpu->values, PART))
+        return reading(call, key);
     char own[96];
     snprintf(own, sizeof own, "%s.%u", key, link);
     return reading(call, section_get(&call->gpu->values, own) ? own : key);
+}
+
+/* A reading of the call's MIG device: of its GPU instance, none is 0. */
+u64 mig_reading(Call *call, const char *key)
+{
+    char own[96];
+    snprintf(own, sizeof own, "mig.%u.%s", call->mig->gi, key);
+    return section_get(&call->gpu->values, own) ? reading(call, own) : 0;
+}
+
+/* A number that may have a fraction, or nan. */
+double number_of(Call *call, const char *key, const char *text)
+{
+    char *stop;
+    double value = strtod(text, &stop);
+    if (!strcmp(text, "N/A")) {
+        fail(call, NVML_ERROR_NOT_SUPPORTED);
+    } else if (stop == text || *stop) {
+        fprintf(stderr, "fake nvml: %s=%s is no number\n", key, text);
+        fail(call, NVML_ERROR_UNKNOWN);
+    }
+    return value;
+}
+
+/* "On MIG-enabled GPUs, querying ... is not currently supported", says nvml.h of some readings. */
+void not_in_mig_mode(Call *call)
+{
+    if (call->gpu->mig_mode)
+        fail(call, NVML_ERROR_NOT_SUPPORTED);
 }
 
 bool link_usable(Call *call, unsigned int link)

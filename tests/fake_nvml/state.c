@@ -9,89 +9,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOOK_EVERY_US 2000 /* control.py waits for as long after each change */
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static State *current;
 static struct stat current_file;
-
-static char *trim(char *text)
-{
-    text += strspn(text, " \t\r");
-    size_t length = strlen(text);
-    while (length && strchr(" \t\r", text[length - 1]))
-        text[--length] = '\0';
-    return text;
-}
-
-static unsigned int hash_of(const char *key)
-{
-    unsigned int hash = 5381;
-    while (*key)
-        hash = 33 * hash + (unsigned char)*key++;
-    return hash;
-}
-
-/* Take the lines up to the next [header]; the strings stay where they are in the text. */
-Section section_parse(char **text, char *header, size_t header_size)
-{
-    Section section = {NULL, 0, NULL};
-    size_t room = 0;
-    header[0] = '\0';
-    char *line;
-    while ((line = strsep(text, "\n"))) {
-        line = trim(line);
-        if (!line[0] || line[0] == '#' || line[0] == ';')
-            continue;
-        if (line[0] == '[') {
-            snprintf(header, header_size, "%s", line);
-            break;
-        }
-        char *equals = strchr(line, '=');
-        if (!equals) {
-            fprintf(stderr, "fake nvml: a line of the state file is no key=value: %s\n", line);
-            continue;
-        }
-        *equals = '\0';
-        if (section.count == room) {
-            room = room ? 2 * room : 16;
-            section.entries = realloc(section.entries, room * sizeof(Entry));
-            if (!section.entries)
-                abort();
-        }
-        const char *key = trim(line);
-        section.entries[section.count++] = (Entry){hash_of(key), key, trim(equals + 1)};
-    }
-    return section;
-}
-
-static const char *find(const Section *section, const char *key)
-{
-    unsigned int hash = hash_of(key);
-    for (; section; section = section->fallback)
-        for (size_t i = section->count; i > 0; i--) { /* the last one counts */
-            const Entry *entry = &section->entries[i - 1];
-            if (entry->hash == hash && !strcmp(entry->key, key))
-                return entry->value;
-        }
-    return NULL;
-}
-
-/* The value of a key, NULL if there is none; a value "@other" is that of the other key. */
-const char *section_get(const Section *section, const char *key)
-{
-    const char *value = find(section, key);
-    for (int hops = 0; value && value[0] == '@' && hops < 4; hops++)
-        value = find(section, value + 1);
-    return value;
-}
+static u64 looked_at;
 
 static void add_gpu(State *state, Section values)
 {
     if (state->gpu_count == MAX_GPUS) {
         fprintf(stderr, "fake nvml: more than %d GPUs in the state file\n", MAX_GPUS);
-        free(values.entries);
+        section_free(&values);
         return;
     }
-    const char *model = find(&values, "model");
+    const char *model = section_get(&values, "model");
     values.fallback = model_section(model ? model : "h100");
     if (!values.fallback) {
         fprintf(stderr, "fake nvml: unknown model %s, taken for an h100\n", model);
@@ -100,13 +32,13 @@ static void add_gpu(State *state, Section values)
     Gpu *gpu = &state->gpus[state->gpu_count];
     gpu->values = values;
     gpu->position = state->gpu_count++;
-    const char *missing = section_get(&gpu->values, "missing");
-    gpu->missing = missing && atoi(missing);
+    gpu->missing = section_number(&gpu->values, "missing", 0) != 0;
     const char *uuid = section_get(&gpu->values, "uuid");
     if (uuid)
         snprintf(gpu->uuid, sizeof gpu->uuid, "%s", uuid);
     else
         snprintf(gpu->uuid, sizeof gpu->uuid, "GPU-fa4e0000-0000-4000-8000-%012x", gpu->position);
+    mig_parse(gpu);
 }
 
 static State *state_parse(char *text)
@@ -119,6 +51,9 @@ static State *state_parse(char *text)
     char header[32];
     char *rest = text;
     state->global = section_parse(&rest, header, sizeof header);
+    state->generation = section_number(&state->global, "generation", 0);
+    state->driver_gone = section_number(&state->global, "driver_gone", 0) != 0;
+    state->realistic = section_number(&state->global, "realistic", 0) != 0;
     while (header[0]) {
         bool is_gpu = !strcmp(header, "[gpu]");
         if (!is_gpu)
@@ -127,7 +62,7 @@ static State *state_parse(char *text)
         if (is_gpu)
             add_gpu(state, values);
         else
-            free(values.entries);
+            section_free(&values);
     }
     return state;
 }
@@ -148,9 +83,9 @@ static void drop(State *state)
 {
     if (!state || --state->references)
         return;
-    free(state->global.entries);
+    section_free(&state->global);
     for (unsigned int i = 0; i < state->gpu_count; i++)
-        free(state->gpus[i].values.entries);
+        section_free(&state->gpus[i].values);
     free(state->text);
     free(state);
 }
@@ -163,6 +98,10 @@ static bool same_file(const struct stat *a, const struct stat *b)
 
 static void refresh(void)
 {
+    u64 now = monotonic_us();
+    if (current && now - looked_at < LOOK_EVERY_US)
+        return;
+    looked_at = now; /* before the look: what changes from here on is seen LOOK_EVERY_US later at the latest */
     const char *path = getenv("FAKE_NVML_STATE");
     if (!path || !path[0])
         path = "/etc/fake-nvml.conf";

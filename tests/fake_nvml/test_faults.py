@@ -96,7 +96,7 @@ def test_without_the_file_there_is_no_gpu(client: Client, fake: FakeNvml) -> Non
     assert client.error("nvmlDeviceGetHandleByIndex(0)") == "NVMLError_InvalidArgument"
     fake.write(gpus=[{}])
     assert client.value("nvmlDeviceGetCount()") == 1
-    fake.path.unlink()
+    fake.remove()
     assert client.value("nvmlDeviceGetCount()") == 0
 
 
@@ -115,29 +115,76 @@ def test_init_fails_and_works_later_in_the_same_process(client: Client, fake: Fa
     assert gone["text"] == "RM has detected an NVML/RM version mismatch."
 
 
-def test_an_xid_wakes_the_one_who_waits(client: Client, fake: FakeNvml) -> None:
-    fake.write(gpus=[{"xid": 31, "xid_seq": 4}, {}])
+def test_a_latency_in_microseconds_is_exact_enough(client: Client, fake: FakeNvml) -> None:
+    fake.write(gpus=[{"latency_us.nvmlDeviceGetMemoryInfo": 30000, "latency_ms.nvmlDeviceGetMemoryInfo": 0}])
+    client.start(1)
+    assert client.ask("bool(nvmlDeviceGetMemoryInfo(gpu0))")["seconds"] >= 0.03
+    fake.update(0, **{"latency_us.nvmlDeviceGetMemoryInfo": None, "latency_us": 15000})
+    assert client.ask("bool(nvmlDeviceGetMemoryInfo(gpu0))")["seconds"] < 0.01
+    assert client.ask("nvmlDeviceGetPowerUsage(gpu0)")["seconds"] >= 0.015
+
+
+def test_calls_take_what_they_take_on_a_real_machine(client: Client, fake: FakeNvml) -> None:
+    fake.write(gpus=[{}, {"latency_us.nvmlDeviceGetPowerUsage": 0}], realistic=1)
     client.start(2)
+    assert client.ask("nvmlDeviceGetPowerUsage(gpu0)")["seconds"] >= 0.0033
+    assert client.ask("nvmlDeviceGetPowerUsage(gpu1)")["seconds"] < 0.0033
+    taken = "[v.latencyUsec for v in nvmlDeviceGetFieldValues(gpu0, [185, 186, 197])]"
+    average, instant, pcie = client.value(taken)
+    assert (average >= 3300, 3 <= instant < 300, 300 <= pcie < 3300) == (True, True, True)
+
+
+def test_a_driver_that_was_loaded_anew_needs_a_new_start(client: Client, fake: FakeNvml) -> None:
+    fake.write(gpus=[{}])
+    client.start(1)
     client.value("bool(events := nvmlEventSetCreate())")
-    for gpu in ("gpu0", "gpu1"):
-        client.value(f"nvmlDeviceRegisterEvents({gpu}, nvmlEventTypeXidCriticalError, events)")
-    nothing = client.ask("nvmlEventSetWait_v2(events, 120)")
-    assert nothing["error"] == "NVMLError_Timeout"
-    assert nothing["seconds"] >= 0.12
-    client.value("spawn('xid', '(lambda e: (e.eventType, e.eventData))(nvmlEventSetWait_v2(events, 20000))')")
-    for seq in (1, 2):
-        fake.update(1, xid=79, xid_seq=seq)
-        woken = client.finished("xid", within_s=5)
-        assert woken and woken["value"] == [8, 79]
-        client.value("finished.clear()")
-        client.value("spawn('xid', '(lambda e: (e.eventType, e.eventData))(nvmlEventSetWait_v2(events, 20000))')")
-    fake.update(0, missing=1)
-    lost = client.finished("xid", within_s=5)
-    assert lost and lost["error"] == "NVMLError_GpuIsLost"
-    client.value("nvmlEventSetFree(events)")
+    fake.update_machine(driver_gone=1)
+    for expression in ("nvmlDeviceGetCount()", "nvmlDeviceGetName(gpu0)", "nvmlSystemGetDriverVersion()", "nvmlInit()"):
+        assert client.error(expression) == "NVMLError_DriverNotLoaded"
+    fake.reload_driver()
+    for expression in (
+        "nvmlDeviceGetCount()",
+        "nvmlDeviceGetName(gpu0)",
+        "nvmlGpmSampleAlloc()",
+        "nvmlEventSetWait_v2(events, 1000)",
+    ):
+        assert client.error(expression) == "NVMLError_Uninitialized"
+    client.value("nvmlShutdown()")
+    client.value("nvmlInit()")
+    assert client.error("nvmlDeviceGetName(gpu0)") == "NVMLError_InvalidArgument"
+    assert client.error("nvmlEventSetWait_v2(events, 1000)") == "NVMLError_InvalidArgument"
+    assert client.value("nvmlDeviceGetName(nvmlDeviceGetHandleByIndex(0))") == "NVIDIA H100 80GB HBM3"
+
+
+def test_a_reload_ends_a_call_that_hangs(client: Client, fake: FakeNvml) -> None:
+    fake.write(gpus=[{"hang.nvmlDeviceGetPowerUsage": 1}])
+    client.start(1)
+    client.value("spawn('hung', 'nvmlDeviceGetPowerUsage(gpu0)')")
+    fake.reload_driver()
+    ended = client.finished("hung", within_s=5)
+    assert ended and ended["error"] == "NVMLError_Uninitialized"
 
 
 def test_functions_that_are_not_there_are_not_found(client: Client, fake: FakeNvml) -> None:
     fake.write(gpus=[{}])
     client.start(1)
     assert client.error("nvmlDeviceGetHostname_v1(gpu0)") == "NVMLError_FunctionNotFound"
+
+
+def test_an_old_driver_lacks_what_came_later(old_client: Client, fake: FakeNvml) -> None:
+    fake.write(gpus=[{"model": "t4", "processes": "100:1024", "field.186": 5}])
+    old_client.start(1)
+    assert old_client.value("nvmlSystemGetDriverVersion()") == "440.33.01"
+    for expression in (
+        "nvmlGpmSampleAlloc()",
+        "nvmlDeviceGetMemoryInfo(gpu0, nvmlMemory_v2)",
+        "nvmlDeviceGetCurrentClocksEventReasons(gpu0)",
+        "nvmlDeviceGetMigMode(gpu0)",
+        "nvmlEventSetWait_v2(nvmlEventSetCreate(), 0)",
+        "nvmlDeviceGetComputeRunningProcesses_v3(gpu0)",
+    ):
+        assert old_client.error(expression) == "NVMLError_FunctionNotFound", expression
+    assert old_client.value("nvmlDeviceGetMemoryInfo(gpu0).total") == 15360 << 20
+    assert old_client.value("nvmlDeviceGetCurrentClocksThrottleReasons(gpu0)") == 0
+    codes = "[v.nvmlReturn for v in nvmlDeviceGetFieldValues(gpu0, [83, 94, 138, 142, 185])]"
+    assert old_client.value(codes) == [0, 0, 2, 2, 2]
