@@ -58,7 +58,7 @@ make --silent install DESTDIR="$root" >install.log 2>&1 || { tail -n 30 install.
 
 # What only developers of Slurm use stays behind.
 rm -rf "$root/usr/include" "$root/usr/share/doc" "$root/usr/share/man" "$root/usr/sbin/slurmdbd" \
-    "$root"/usr/lib/*/pkgconfig "$root/usr/lib/systemd"
+    "$root"/usr/lib/*/pkgconfig "$root"/usr/lib/*/slurm/src "$root/usr/lib/systemd"
 find "$root" \( -name '*.la' -o -name '*.a' \) -delete
 find "$root" -type f | while read -r file; do
     case $(head -c 4 "$file" | tr -d '\0') in

@@ -227,7 +227,10 @@ class Docker:
         return self._network.address6(host)
 
     def create(self, name: str, environment: Mapping[str, str], host: int, **options: Any) -> Container:
-        """A container; each has a name of its own, also when a pod's name is used again. Options: local.spec.Spec."""
+        """A container; each has a name of its own, also when a pod's name is used again.
+
+        Options: those of local.spec.Spec, and image.
+        """
         container = f"{self._network.name}-{len(self._containers) + 1}-{name}"
         self._containers.append(container)
         gpus = local_cluster.simulated_gpus(self._folder / container)
@@ -249,7 +252,7 @@ class Docker:
         entrypoint, *arguments = options.get("command", [""])
         create += [f"--entrypoint={entrypoint}"] if entrypoint else []
         content = archive(options.get("files", {}), links)
-        create += [self._image, *arguments]
+        create += [options.get("image", self._image), *arguments]
         return Container(container, create, environment, content, (self._network, host), gpus)
 
     def close(self) -> None:
