@@ -12,6 +12,7 @@ TESTS ?=
 
 RUNTIME := build/runtime/.ready
 DEV := build/dev/.ready
+BENCH := build/bench/.ready
 FAKE_NVML := build/fake_nvml/libnvidia-ml.so.1
 NVML_HEADER := build/nvml/nvidia/nvml_dev/include/nvml.h
 BIN := build/dev/bin
@@ -74,6 +75,11 @@ image-test: need-root $(DEV) $(FAKE_NVML) ## build the image and run the system 
 bench: need-root pod-programs $(DEV) $(RUNTIME) $(FAKE_NVML) ## boot and recovery times and memory, beside their floors
 	$(BIN)/python -m benchmarks.boot
 
+.PHONY: bench-gpu
+bench-gpu: need-root $(DEV) $(FAKE_NVML) $(BENCH) ## the GPU exporter beside nvitop-exporter and bare NVML calls
+	@local/packages.sh wrk
+	$(BIN)/python -m benchmarks.gpu_exporter
+
 # --- the image -------------------------------------------------------------------------------------------------
 
 .PHONY: template-build
@@ -88,7 +94,7 @@ template-push: ## push it to the registry (DOCKER_USERNAME=you)
 
 .PHONY: lock
 lock: ## pin the newest allowed dependencies, with hashes (needs uv on PATH)
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-dev benchmarks/requirements; do \
 		uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url \
 			--custom-compile-command "make lock" --quiet --upgrade $$name.in -o $$name.txt; \
 	done
@@ -122,6 +128,14 @@ $(DEV): requirements-dev.txt
 	@rm -rf build/dev
 	@$(PYTHON) -m venv build/dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(BENCH): benchmarks/requirements.txt
+	@local/packages.sh venv
+	@echo "Making the benchmarks' Python environment ..."
+	@rm -rf build/bench
+	@$(PYTHON) -m venv build/bench
+	@build/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.txt
 	@touch $@
 
 $(NVML_HEADER): tests/fake_nvml/requirements.txt

@@ -127,6 +127,8 @@ def build(
         "node_conf": resources.conf_line(),
         "controller": controller,
         "join_arguments": shlex.join(join),
+        "gpu_metrics": settings.gpu_metrics,
+        "gpus_expected": str(settings.gpu_hint or 0),
         "gpu_exporter_port": str(settings.gpu_exporter_port),
         "slurm_exporter_port": str(settings.slurm_exporter_port),
         "wait_munge": f"munge={MUNGE_SOCKET}",

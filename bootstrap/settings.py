@@ -53,12 +53,15 @@ class Settings:
     public_keys: tuple[str, ...] = ()
     jupyter_password: str | None = field(default=None, repr=False)
     session_names: tuple[str, ...] = ()
+    gpu_metrics: str = "extended"
     gpu_exporter_port: int = 9400
     slurm_exporter_port: int = 9341
     cpu_hint: int | None = None
     """RUNPOD_CPU_COUNT, where it is a number."""
     memory_hint_mb: int | None = None
     """RUNPOD_MEM_GB in MiB, where it is a number."""
+    gpu_hint: int | None = None
+    """RUNPOD_GPU_COUNT, where it is a number."""
 
 
 def read(environ: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
@@ -83,6 +86,7 @@ def read(environ: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
         **values,
         cpu_hint=_hint(environ.get("RUNPOD_CPU_COUNT", ""), 1),
         memory_hint_mb=_hint(environ.get("RUNPOD_MEM_GB", ""), 1024),
+        gpu_hint=_hint(environ.get("RUNPOD_GPU_COUNT", ""), 1),
     )
     if settings.role is None and "NODE_ROLE" not in named_wrong:
         problems.append(Problem("NODE_ROLE", "is not set", "Set it to head or to worker"))

@@ -18,6 +18,8 @@ SLURMD_PORT = 6818
 SSH_PORT = 22
 JUPYTER_PORT = 8888
 JUPYTER_PASSWORD_MIN = 8
+GPU_METRIC_SETS = ("default", "extended", "all")
+"""Of exporters.gpu.catalogue; a test compares them."""
 MUNGE_KEY_MIN_BYTES = 32
 MUNGE_KEY_MAX_BYTES = 1024
 """munged's own limits on a key file (munge/src/libcommon/munge_defs.h)."""
@@ -244,6 +246,17 @@ def jupyter_password(text: str) -> str:
     return text
 
 
+def gpu_metrics(text: str) -> str:
+    """A named set of metrics, or a file."""
+    if text in GPU_METRIC_SETS:
+        return text
+    try:
+        return path(text)
+    except Wrong:
+        sets = ", ".join(GPU_METRIC_SETS)
+        raise Wrong("is neither a set of metrics nor a path", f"Write {sets} or an absolute path") from None
+
+
 def variable_names(text: str) -> tuple[str, ...]:
     """`HF_TOKEN,WANDB_API_KEY`: names of environment variables."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
@@ -350,6 +363,14 @@ VARIABLES: tuple[Variable, ...] = (
         "empty",
         "`HF_TOKEN,WANDB_API_KEY`: variables that look like secrets and that SSH and Jupyter sessions see all the same",
         variable_names,
+    ),
+    Variable(
+        "GPU_METRICS",
+        "gpu_metrics",
+        "extended",
+        "which GPU metrics: `default` (dcgm-exporter's own), `extended` (what its dashboards need besides), `all`,"
+        " or the path of a catalogue or of a dcgm-exporter CSV file",
+        gpu_metrics,
     ),
     Variable("GPU_EXPORTER_PORT", "gpu_exporter_port", "9400", "port of the GPU metrics", _port),
     Variable("SLURM_EXPORTER_PORT", "slurm_exporter_port", "9341", "port of the Slurm metrics (head only)", _port),

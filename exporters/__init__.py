@@ -1,1 +1,4 @@
-"""The GPU and the Slurm exporter, and what they share: exposition, sampling, serving."""
+"""Prometheus exporters of a pod."""
+
+VERSION = "0.1.0"
+"""As in setup.cfg; a test compares them."""

@@ -38,12 +38,24 @@ class Reading(Generic[T_co]):
 class Source(Generic[T]):
     """One thing to read, at most once at a time."""
 
-    def __init__(self, name: str, read: Callable[[], T], *, deadline: float, max_age: float) -> None:
-        """deadline: seconds after which an attempt counts as hung; max_age: seconds a value may be served."""
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], T],
+        *,
+        deadline: float,
+        max_age: float,
+        doing: Callable[[], str] = lambda: "",
+    ) -> None:
+        """deadline: seconds after which an attempt counts as hung; max_age: seconds a value may be served.
+
+        doing: what an attempt that is under way is at, for the message of one that hangs.
+        """
         self.name = name
         self.deadline = deadline
         self.max_age = max_age
         self._read = read
+        self._doing = doing
         self._condition = threading.Condition()
         self._wanted = False
         self._stopped = False
@@ -87,10 +99,12 @@ class Source(Generic[T]):
             age = None if self._value_time is None else now - self._value_time
             error = self._error
             if self._busy_since is not None and self._hung(now):
+                doing = self._doing()
+                error = f"no answer{doing and f' from {doing}'} for {now - self._busy_since:.0f} s"
                 if not self._hang_counted:
                     self._hang_counted = True
                     self._failures += 1
-                error = f"no answer for {now - self._busy_since:.0f} s"
+                    log.warning("%s: %s", self.name, error)
             elif not error and age is not None and age > self.max_age:
                 error = f"last read {age:.0f} s ago"
             return Reading(None if error else self._value, error, age, self._duration, self._failures)
@@ -114,7 +128,7 @@ class Source(Generic[T]):
             with self._condition:
                 if error and error != self._error:
                     log.warning("%s: %s", self.name, error)
-                elif not error and self._error and self._value_time is not None:
+                elif not error and (self._error or self._hang_counted) and self._value_time is not None:
                     log.info("%s: works again", self.name)
                 self._duration = time.monotonic() - started
                 self._error = error
@@ -130,15 +144,17 @@ class Source(Generic[T]):
 def run_rounds(interval: float, sources: Callable[[], Sequence[Source[T]]], publish: Callable[[], None]) -> None:
     """For ever: ask all sources at once, wait for those that are not hung, publish. Interval in seconds.
 
-    A source that hangs costs a round its deadline once; from then on it is not waited for.
+    A source that has not answered after its deadline or an interval is not waited for: the others are published
+    in time, and its last value stands until its deadline or age takes it away.
     """
     tick = time.monotonic()
     while True:
         current = sources()
         for source in current:
             source.request()
+        asked = time.monotonic()
         for source in current:
-            source.wait(until=time.monotonic() + source.deadline)
+            source.wait(until=asked + min(source.deadline, interval))
         try:
             publish()
         except Exception:  # a bug in one round must not freeze the page: it ages, and is withheld when it is old

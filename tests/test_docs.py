@@ -8,8 +8,8 @@ from pathlib import Path
 from bootstrap.plan import PASSED_ON
 from bootstrap.settings import Settings
 from bootstrap.slurm_conf import version_text
-from bootstrap.variables import VARIABLES
-from exporters.gpu.catalogue import load
+from bootstrap.variables import GPU_METRIC_SETS, VARIABLES
+from exporters.gpu.catalogue import SETS, load
 from exporters.slurm import collect, parse
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -46,13 +46,25 @@ def test_the_environment_that_programs_see_is_documented() -> None:
 
 def test_every_gpu_metric_is_documented_as_it_is() -> None:
     catalogue = REPOSITORY / "conf/gpu-metrics.yaml"
-    rows = table_after((DOCS / "metrics.md").read_text(), "| metric | type | help | NVML |")
+    rows = table_after((DOCS / "metrics.md").read_text(), "| metric | set | type | help | NVML |")
     expected = []
     for metric in load(catalogue.read_text(), str(catalogue)):
-        field = f".{metric.field}" if metric.field else ""
-        call = f"{metric.call.function}({', '.join(metric.call.arguments)}){field}"
-        expected.append(f"| `{metric.name}` | {metric.type} | {metric.help} | `{call}` |")
+        if re.search(r"_L[1-9]\d*$", metric.name):
+            continue  # the first link stands for all
+        source = ", else ".join(f"`{value.text}`" for value in metric.values)
+        expected.append(f"| `{metric.name}` | {metric.set} | {metric.type} | {metric.help} | {source} |")
     assert rows == expected
+
+
+def test_the_gpu_metric_sets_are_the_exporters() -> None:
+    assert GPU_METRIC_SETS == SETS
+
+
+def test_every_metric_of_our_own_is_documented() -> None:
+    text = (DOCS / "metrics.md").read_text()
+    for source in (REPOSITORY / "exporters/gpu/own.py", REPOSITORY / "exporters/slurm/collect.py"):
+        for name in re.findall(r'"((?:gpu_watchdog|slurm_exporter)_[a-z_]+)"', source.read_text()):
+            assert f"`{name}" in text, name
 
 
 def test_the_states_named_are_the_states() -> None:

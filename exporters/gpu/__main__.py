@@ -1,127 +1,136 @@
-"""EDGE: the GPU exporter: python -m exporters.gpu, or gpu-exporter."""
+"""EDGE: the GPU exporter's command line: python -m exporters.gpu, or gpu-exporter.
+
+Flags and variables have dcgm-exporter's names where it has the same.
+"""
 
 from __future__ import annotations
 
+import argparse
+import logging
 import os
 import socket
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from exporters import command_line, exposition, sampling
-from exporters.gpu import collect
-from exporters.gpu.catalogue import Metric, load
-from exporters.gpu.nvml import Driver, Sampler
-from exporters.gpu.sample import GpuState, Identity, Inventory, Snapshot
-from exporters.sampling import Source
-from exporters.serving import Page, PageHolder, serve
+from exporters import command_line, exposition
+from exporters.gpu import collect, collectors_csv, show
+from exporters.gpu.catalogue import SETS, CatalogueError, Metric, load, of_set
+from exporters.gpu.exporter import Exporter, Setup, read_once
+from exporters.serving import PageHolder, serve
 
 NAME = "gpu-exporter"
 PORT = 9400
 INTERVAL_MS = 1000
-INVENTORY_INTERVAL_S = 5.0
-CALL_DEADLINE_S = 5.0
-
 _BESIDE = Path(__file__).resolve().parents[2] / "conf/gpu-metrics.yaml"
 _INSTALLED = Path(sys.prefix) / "share/gpu-watchdog/conf/gpu-metrics.yaml"
 
+log = logging.getLogger(__name__)
 
-class Exporter:
-    """The sources of one machine: the driver's inventory, and each GPU by its UUID."""
 
-    def __init__(self, metrics: Sequence[Metric], hostname: str, interval: float, pages: PageHolder) -> None:
-        self._metrics = metrics
-        self._hostname = hostname
-        self._interval = interval
-        self._pages = pages
-        self._sampler = Sampler(metrics)
-        self._driver = Driver()
-        self._inventory = Inventory()
-        self._inventory_due = 0.0
-        self._inventory_source: Source[Inventory] = Source(
-            "NVML", self._driver.inventory, deadline=CALL_DEADLINE_S, max_age=4 * INVENTORY_INTERVAL_S
-        )
-        self._gpus: dict[str, tuple[Identity, Source[Mapping[str, str]]]] = {}
+def parser() -> argparse.ArgumentParser:
+    """All flags."""
+    made = command_line.parser(NAME, "GPU metrics of this machine for Prometheus.", PORT, INTERVAL_MS, "DCGM_EXPORTER")
+    environ = os.environ.get
+    made.add_argument(
+        "-f",
+        "--collectors",
+        default=environ("DCGM_EXPORTER_COLLECTORS") or "default",
+        metavar="SET|FILE",
+        help=f"{', '.join(SETS)}; a catalogue of your own (.yaml); or dcgm-exporter's .csv ($DCGM_EXPORTER_COLLECTORS)",
+    )
+    made.add_argument("--hostname", default=socket.gethostname(), help="value of the label Hostname")
+    made.add_argument(
+        "--hostname-label",
+        default=environ("GPU_EXPORTER_HOSTNAME_LABEL") or "Hostname",
+        choices=("Hostname", "hostname"),
+        help="its name: dcgm-exporter 4.8.3 and later have hostname ($GPU_EXPORTER_HOSTNAME_LABEL)",
+    )
+    made.add_argument(
+        "--hpc-job-mapping-dir",
+        default=environ("DCGM_HPC_JOB_MAPPING_DIR") or "",
+        metavar="DIR",
+        help="files named by GPU index with one job ID a line ($DCGM_HPC_JOB_MAPPING_DIR)",
+    )
+    made.add_argument(
+        "--hpc-job-labels",
+        default=environ("GPU_EXPORTER_HPC_JOB_LABELS") or "info",
+        choices=("info", "duplicate"),
+        help="jobs on gpu_watchdog_gpu_job_info, or as dcgm-exporter: every series once per job"
+        " ($GPU_EXPORTER_HPC_JOB_LABELS)",
+    )
+    made.add_argument(
+        "--gpus-expected",
+        default=environ("GPU_EXPORTER_GPUS_EXPECTED") or environ("RUNPOD_GPU_COUNT") or "0",
+        metavar="N",
+        help="GPUs there should be; 0: the most that were seen ($GPU_EXPORTER_GPUS_EXPECTED, $RUNPOD_GPU_COUNT)",
+    )
+    made.add_argument("--process-metrics", action="store_true", help="memory of every process on a GPU")
+    made.add_argument("--once", action="store_true", help="print one exposition and exit")
+    made.add_argument("--list", action="store_true", help="show every metric, its source and which GPUs have it")
+    made.add_argument("--capture", metavar="FILE", help="write a masked capture of this machine's GPUs for a fixture")
+    return made
 
-    def run(self) -> None:
-        """Sample for ever."""
-        self._look()
-        sampling.run_rounds(self._interval, self._sources, self._publish)
 
-    def _look(self) -> None:
-        """Take the inventory, and go on without an answer after its deadline."""
-        self._inventory_source.request()
-        self._inventory_source.wait(time.monotonic() + CALL_DEADLINE_S)
-        self._inventory_due = time.monotonic() + INVENTORY_INTERVAL_S
-        self._follow()
+def choose(wanted: str) -> tuple[Metric, ...]:
+    """The metrics of a set or file; raises CatalogueError and OSError."""
+    shipped = _BESIDE if _BESIDE.exists() else _INSTALLED
+    if wanted in SETS:
+        return of_set(load(_text(shipped), str(shipped)), wanted)
+    text = _text(Path(wanted))
+    if not wanted.endswith(".csv"):
+        return load(text, wanted)
+    metrics, unknown = collectors_csv.select(text, wanted, load(_text(shipped), str(shipped)))
+    if unknown:
+        log.warning("%s: NVML does not give %s; they are left out", wanted, ", ".join(unknown))
+    return metrics
 
-    def _sources(self) -> list[Source[Mapping[str, str]]]:
-        if time.monotonic() >= self._inventory_due:
-            self._inventory_source.request()
-            self._inventory_due = time.monotonic() + INVENTORY_INTERVAL_S
-        self._follow()
-        return [source for _, source in self._gpus.values()]
 
-    def _follow(self) -> None:
-        """Begin to read GPUs that came, stop with those that went; a GPU that cannot be identified is kept."""
-        inventory = self._inventory_source.reading().value
-        if inventory is None or inventory is self._inventory:
-            return
-        self._inventory = inventory
-        listed = {identity.uuid: identity for identity in inventory.gpus}
-        gone = [uuid for uuid in self._gpus if uuid not in listed] if not inventory.unreadable else []
-        for uuid in gone:
-            self._gpus.pop(uuid)[1].stop()
-        for uuid, identity in listed.items():
-            known = self._gpus.get(uuid)
-            self._gpus[uuid] = (identity, known[1] if known else self._source(identity))
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CatalogueError(f"{path} is not UTF-8: {error}") from None
 
-    def _source(self, identity: Identity) -> Source[Mapping[str, str]]:
-        read = self._sampler.reader(self._driver, identity.uuid)
-        max_age = max(3 * self._interval, self._interval + CALL_DEADLINE_S)
-        return Source(f"GPU {identity.index} {identity.uuid}", read, deadline=CALL_DEADLINE_S, max_age=max_age)
 
-    def _publish(self) -> None:
-        inventory = self._inventory_source.reading()
-        states = []
-        for identity, source in sorted(self._gpus.values(), key=lambda entry: entry[0].index):
-            reading = source.reading()
-            states.append(GpuState(identity, reading.value, reading.error, reading.age, reading.failures))
-        snapshot = Snapshot(
-            hostname=self._hostname,
-            driver_error=inventory.error,
-            driver_version=self._inventory.driver_version,
-            gpus=tuple(states),
-            unreadable=self._inventory.unreadable,
-        )
-        body = exposition.render(collect.families(snapshot, self._metrics))
-        self._pages.put(Page(body, collect.problems(snapshot), max_age=2 * self._interval + 2 * CALL_DEADLINE_S))
+def whole_number(text: str, flag: str) -> int:
+    """Raises ValueError."""
+    if not text.isdigit() or int(text) > 1024:
+        raise ValueError(f"{flag} {text!r} is not a whole number from 0 to 1024")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve GPU metrics until told to stop."""
-    parser = command_line.parser(
-        NAME, "GPU metrics of this machine for Prometheus.", PORT, INTERVAL_MS, "DCGM_EXPORTER"
-    )
-    default = _BESIDE if _BESIDE.exists() else _INSTALLED
-    parser.add_argument(
-        "-f",
-        "--collectors",
-        default=os.environ.get("DCGM_EXPORTER_COLLECTORS", str(default)),
-        help="catalogue of metrics ($DCGM_EXPORTER_COLLECTORS)",
-    )
-    parser.add_argument("--hostname", default=socket.gethostname(), help="value of the label Hostname")
-    arguments = parser.parse_args(argv)
+    """Serve GPU metrics until told to stop, or show them once."""
+    arguments = parser().parse_args(argv)
     command_line.log_to_stderr()
-    interval = command_line.or_exit(NAME, lambda: command_line.interval_seconds(arguments.collect_interval))
     pages = PageHolder()
 
-    def prepare() -> Exporter:
-        text = Path(arguments.collectors).read_text(encoding="utf-8")
-        return Exporter(load(text, arguments.collectors), arguments.hostname, interval, pages)
+    def prepare() -> tuple[Setup, Exporter]:
+        metrics = choose("all" if arguments.list else arguments.collectors)
+        setup = Setup(
+            metrics=metrics,
+            hostname=arguments.hostname,
+            interval=command_line.interval_seconds(arguments.collect_interval),
+            options=collect.Options(arguments.hostname_label, arguments.hpc_job_labels == "duplicate"),
+            processes=arguments.process_metrics,
+            expected=whole_number(arguments.gpus_expected, "--gpus-expected"),
+            jobs_folder=Path(arguments.hpc_job_mapping_dir) if arguments.hpc_job_mapping_dir else None,
+        )
+        return setup, Exporter(setup, pages)
 
-    exporter = command_line.or_exit(NAME, prepare)
+    setup, exporter = command_line.or_exit(NAME, prepare)
+    if arguments.once or arguments.list or arguments.capture:
+        snapshot = read_once(exporter, setup.metrics)
+        if arguments.list:
+            sys.stdout.write(show.table(snapshot, setup.metrics))
+        elif arguments.capture:
+            text = show.capture(snapshot)
+            command_line.or_exit(NAME, lambda: Path(arguments.capture).write_text(text))
+        else:
+            sys.stdout.write(exposition.render(collect.families(snapshot, setup.metrics, setup.options)).decode())
+        sys.stdout.flush()
+        os._exit(0)  # a thread that hangs in NVML would keep the process
     listener = command_line.listen_or_exit(NAME, arguments.address)
     command_line.in_background(exporter.run, "rounds")
     serve(NAME, pages, listener)

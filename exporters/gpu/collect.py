@@ -1,87 +1,104 @@
-"""Snapshot of all GPUs -> families. Pure."""
+"""Snapshot of all GPUs -> families under DCGM's names, and what makes this exporter unhealthy. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from exporters.exposition import Family, labels, number, single
-from exporters.gpu.catalogue import Metric
+from exporters.exposition import Family
+from exporters.gpu import own
+from exporters.gpu.catalogue import Metric, Xid
 from exporters.gpu.sample import NO_DRIVER, GpuState, Identity, Snapshot
+from exporters.gpu.xid import meaning
 
 
-def families(snapshot: Snapshot, metrics: Sequence[Metric]) -> Iterable[Family]:
+@dataclass(frozen=True)
+class Options:
+    """How the series are written."""
+
+    hostname_label: str = "Hostname"
+    """dcgm-exporter calls it hostname from 4.8.3 on."""
+    duplicate_jobs: bool = False
+    """As dcgm-exporter does: every series once for each job on its GPU, with the label hpc_job."""
+
+
+def families(snapshot: Snapshot, metrics: Sequence[Metric], options: Options = Options()) -> Iterable[Family]:
     """DCGM's families first, then our own; a GPU without values has no series under DCGM's names."""
-    rendered = [(gpu, gpu_labels(gpu.identity, snapshot)) for gpu in snapshot.gpus]
+    series = [entry for gpu in snapshot.gpus for entry in _series(gpu, snapshot, options)]
     for metric in metrics:
-        samples = []
-        for gpu, label_text in rendered:
-            value = gpu.values.get(metric.name) if gpu.values is not None else None
-            if value is not None:
-                samples.append((label_text, value))
+        if metric.type == "label":
+            continue
+        samples: list[tuple[str, str]] = []
+        if any(isinstance(term, Xid) for value in metric.values for term in value.terms):
+            samples = [sample for gpu in snapshot.gpus for sample in _xid(gpu, snapshot, options)]
+        else:
+            for label_texts, values in series:
+                value = values.get(metric.name)
+                if value is not None:
+                    samples += [(text, value) for text in label_texts]
         yield Family(metric.name, metric.type, metric.help, samples)
-    yield from _own(snapshot)
+    yield from own.families(snapshot)
 
 
-def gpu_labels(identity: Identity, snapshot: Snapshot) -> str:
+def _series(gpu: GpuState, snapshot: Snapshot, options: Options) -> list[tuple[list[str], Mapping[str, str]]]:
+    """The label texts and values of a GPU and of each of its MIG instances."""
+    if gpu.sample is None:
+        return []
+    found = [(_texts(gpu, snapshot, options), gpu.sample.values)]
+    for instance in gpu.sample.instances:
+        names = {"GPU_I_PROFILE": instance.profile, "GPU_I_ID": str(instance.gpu_instance_id)}
+        jobs = gpu.instance_jobs.get(instance.gpu_instance_id) or gpu.jobs
+        found.append((_texts(gpu, snapshot, options, names, jobs=jobs), instance.values))
+    return found
+
+
+def _xid(gpu: GpuState, snapshot: Snapshot, options: Options) -> list[tuple[str, str]]:
+    if gpu.xids is None or gpu.sample is None:
+        return []
+    code = gpu.xids.last
+    extra = {"err_code": str(code), "err_msg": meaning(code)}
+    return [(text, str(code)) for text in _texts(gpu, snapshot, options, attributes=extra)]
+
+
+def _texts(
+    gpu: GpuState,
+    snapshot: Snapshot,
+    options: Options,
+    instance: Mapping[str, str] | None = None,
+    attributes: Mapping[str, str] | None = None,
+    jobs: Sequence[str] | None = None,
+) -> list[str]:
+    """One label text, or one for each job where series are duplicated."""
+    jobs = gpu.jobs if jobs is None else jobs
+    if options.duplicate_jobs and jobs:
+        each = [{**(attributes or {}), "hpc_job": job} for job in jobs]
+        return [_text(gpu, snapshot, options, instance, more) for more in each]
+    return [_text(gpu, snapshot, options, instance, attributes)]
+
+
+def _text(gpu: GpuState, snapshot: Snapshot, options: Options, *more: Mapping[str, str] | None) -> str:
+    return own.label_text(tuple(gpu_labels(gpu.identity, snapshot, options, *more).items()))
+
+
+def gpu_labels(
+    identity: Identity,
+    snapshot: Snapshot,
+    options: Options,
+    instance: Mapping[str, str] | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """dcgm-exporter's labels in its order (internal/pkg/rendermetrics)."""
-    pairs = {
+    return {
         "gpu": str(identity.index),
         "UUID": identity.uuid,
         "pci_bus_id": identity.pci_bus_id,
         "device": f"nvidia{identity.minor}",
         "modelName": identity.model,
-        "Hostname": snapshot.hostname,
+        **(instance or {}),
+        options.hostname_label: snapshot.hostname,
+        **dict(identity.labels),
+        **dict(sorted((attributes or {}).items())),
     }
-    if snapshot.driver_version:
-        pairs["DCGM_FI_DRIVER_VERSION"] = snapshot.driver_version
-    return labels(pairs)
-
-
-def _own(snapshot: Snapshot) -> Iterable[Family]:
-    yield single("gpu_watchdog_nvml_up", "1 if NVML answers, 0 if there is no driver or it does not.", _up(snapshot))
-    errors = [(labels({"error": snapshot.driver_error}), "1")] if snapshot.driver_error else []
-    yield Family("gpu_watchdog_nvml_error_info", "gauge", "Why NVML does not answer.", errors)
-    visible = len(snapshot.gpus) + len(snapshot.unreadable)
-    yield single("gpu_watchdog_gpus", "GPUs the driver shows, working or not.", visible)
-    yield Family(
-        "gpu_watchdog_gpu_up", "gauge", "1 if the GPU's last sample is good and fresh.", _each(snapshot, _gpu_up)
-    )
-    errors = [(_short({"error": gpu.error}, gpu.identity), "1") for gpu in snapshot.gpus if gpu.error]
-    errors += [(labels({"gpu": str(index), "error": text}), "1") for index, text in sorted(snapshot.unreadable.items())]
-    yield Family("gpu_watchdog_gpu_error_info", "gauge", "Why a GPU has no values.", errors)
-    help = "Seconds from the GPU's last good sample to this page."
-    yield Family("gpu_watchdog_gpu_sample_age_seconds", "gauge", help, _each(snapshot, _age))
-    help = "Samples of the GPU that failed or hung."
-    yield Family("gpu_watchdog_gpu_sample_failures_total", "counter", help, _each(snapshot, _failures))
-
-
-def _up(snapshot: Snapshot) -> int:
-    return 0 if snapshot.driver_error else 1
-
-
-def _short(first: dict[str, str], identity: Identity) -> str:
-    return labels({"gpu": str(identity.index), "UUID": identity.uuid, **first})
-
-
-def _each(snapshot: Snapshot, value: Callable[[GpuState], float | None]) -> list[tuple[str, str]]:
-    samples = []
-    for gpu in snapshot.gpus:
-        found = value(gpu)
-        if found is not None:
-            samples.append((_short({}, gpu.identity), number(found)))
-    return samples
-
-
-def _gpu_up(gpu: GpuState) -> int:
-    return 0 if gpu.values is None else 1
-
-
-def _age(gpu: GpuState) -> float | None:
-    return None if gpu.age is None else round(gpu.age, 3)
-
-
-def _failures(gpu: GpuState) -> int:
-    return gpu.failures
 
 
 def problems(snapshot: Snapshot) -> list[str]:
@@ -90,4 +107,6 @@ def problems(snapshot: Snapshot) -> list[str]:
     found += [f"GPU {index}: {error}" for index, error in sorted(snapshot.unreadable.items())]
     if snapshot.driver_error and (snapshot.gpus or snapshot.driver_error != NO_DRIVER):
         found.append(f"NVML: {snapshot.driver_error}")
+    if snapshot.shown < snapshot.expected:
+        found.append(f"{snapshot.shown} of {snapshot.expected} GPUs are seen")
     return found

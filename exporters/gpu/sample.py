@@ -20,6 +20,8 @@ class Identity:
     minor: int
     """N of /dev/nvidiaN."""
     model: str
+    labels: tuple[tuple[str, str], ...] = ()
+    """Metrics of type label with their values, sorted."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,78 @@ class Inventory:
 
 
 @dataclass(frozen=True)
+class CallCount:
+    """How often a function of NVML was called, for how long in all (seconds), and its errors by name."""
+
+    calls: int
+    seconds: float
+    errors: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One MIG instance's printed values."""
+
+    profile: str
+    """1g.10gb."""
+    gpu_instance_id: int
+    compute_instance_id: int
+    uuid: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that uses a GPU; memory in bytes, None where the driver does not tell."""
+
+    pid: int
+    name: str
+    kind: str
+    """compute or graphics."""
+    memory: int | None
+
+
+@dataclass(frozen=True)
+class GpuSample:
+    """One GPU, read once."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Printed values by metric name."""
+    instances: tuple[Instance, ...] = ()
+    throttled: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> nanoseconds for which it held the clocks, since the driver was loaded."""
+    processes: tuple[Process, ...] | None = None
+    profiling: str = ""
+    """Why there are no GPM metrics; empty where there are, or none are asked for."""
+
+
+@dataclass(frozen=True)
+class XidEvents:
+    """XID events of one GPU since this exporter listens, by code."""
+
+    last: int = 0
+    counts: Mapping[int, int] = field(default_factory=dict)
+    times: Mapping[int, float] = field(default_factory=dict)
+    """Unix time of the last event of each code."""
+
+
+@dataclass(frozen=True)
 class GpuState:
-    """One GPU: its printed values by metric name, or the error that stands in their way."""
+    """One GPU: its sample, or the error that stands in its way."""
 
     identity: Identity
-    values: Mapping[str, str] | None
+    sample: GpuSample | None
     error: str
     age: float | None
     """Seconds since its last good sample; None before the first."""
     failures: int
+    down_since: float | None = None
+    """Unix time since which it has no sample; None while it has."""
+    xids: XidEvents | None = None
+    """None where events cannot be listened to."""
+    jobs: tuple[str, ...] = ()
+    instance_jobs: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Jobs of its MIG instances, by GPU instance."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +119,10 @@ class Snapshot:
     driver_version: str
     gpus: tuple[GpuState, ...]
     unreadable: Mapping[int, str] = field(default_factory=dict)
+    shown: int = 0
+    """GPUs that the driver shows now, working or not."""
+    expected: int = 0
+    """GPUs that there should be."""
+    calls: Mapping[str, CallCount] = field(default_factory=dict)
+    events_error: str = ""
+    """Why there are no XID events."""

@@ -32,6 +32,7 @@ GOOD = {
     "MUNGE_KEY": ("x" * 40,),
     "MUNGE_KEY_FILE": ("/run/key",),
     "STATE_DIR": ("/data/state",),
+    "GPU_METRICS": ("all", "/workspace/my.csv"),
     "GPU_EXPORTER_PORT": ("9500",),
     "SLURM_EXPORTER_PORT": ("9501",),
     "PUBLIC_KEY": (f"{ED25519} me", f"# mine\n{ED25519}\n{RSA}", f'command="true" {ED25519}'),

@@ -80,8 +80,8 @@ ENTRY = "  - {name: a, type: gauge, help: A., value: VALUE}\n"
         (None, "No such file or directory"),
         ("", "has no list named `metrics`"),
         ("metrics: [", "is not YAML: "),
-        ("metrics:\n" + ENTRY.replace("VALUE", "power"), "entry 1 (a): value is not of the form"),
-        ("metrics:\n" + ENTRY.replace("VALUE", "nvmlDeviceGetNothing()"), "has no function nvmlDeviceGetNothing"),
+        ("metrics:\n" + ENTRY.replace("VALUE", "power"), "line 2 (a): value 'power' is none of "),
+        ("metrics:\n" + ENTRY.replace("VALUE", "nvmlDeviceGetNothing()"), "line 2 (a): nvidia-ml-py has no function "),
         ("metrics:\n" + ENTRY.replace("VALUE", "nvmlDeviceGetTemperature(NVML_NO)"), "has no constant NVML_NO"),
     ],
 )

@@ -212,9 +212,40 @@ def test_rounds_ask_everyone_and_publish_though_one_hangs_and_a_page_fails(
             raise ValueError("a bug in one round")
 
     with pytest.raises(EnoughError):
-        run_rounds(0.0, sources, publish)
+        run_rounds(0.1, sources, publish)
     hanging.go.set()
     assert [value for value, _ in seen] == [0, 1, 2, 3]
     assert {error for _, error in seen} == {"no answer for"}
     assert (fake.reads, hanging.reads) == (rounds, 1)
-    assert [record.getMessage() for record in caplog.records] == ["a round could not be published"]
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["thing: no answer for 0 s", "a round could not be published"]
+
+
+def test_a_slow_source_keeps_no_round_from_being_published_in_time(fake: Fake) -> None:
+    slow = Fake()
+    slow.go.clear()
+    fine, late = source(fake), source(slow)
+    published: list[float] = []
+
+    def sources() -> list[Source[int]]:
+        if len(published) == 3:
+            raise EnoughError
+        return [late, fine]
+
+    began = time.monotonic()
+    with pytest.raises(EnoughError):
+        run_rounds(0.05, sources, lambda: published.append(time.monotonic()))
+    slow.go.set()
+    assert time.monotonic() - began < LONG_S / 2
+    assert (fake.reads, slow.reads, late.reading().failures) == (3, 1, 0)
+
+
+def test_what_hangs_is_named(fake: Fake, caplog: pytest.LogCaptureFixture) -> None:
+    fake.go.clear()
+    made = Source("thing", fake.read, deadline=0.0, max_age=LONG_S, doing=lambda: "a call")
+    made.request()
+    until(lambda: made.reading().error == "no answer from a call for 0 s")
+    caplog.set_level("INFO")
+    fake.go.set()
+    until(lambda: made.reading().value == 0)
+    assert [record.getMessage() for record in caplog.records] == ["thing: no answer from a call for 0 s"]

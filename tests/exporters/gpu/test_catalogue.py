@@ -1,59 +1,103 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from exporters.gpu.catalogue import Call, CatalogueError, Metric, load
+from exporters.gpu.catalogue import (
+    ALL_LINKS,
+    Call,
+    CallPart,
+    CatalogueError,
+    FieldValue,
+    Gpm,
+    Metric,
+    Value,
+    Xid,
+    load,
+    of_set,
+)
 
-CONF = Path(__file__).resolve().parents[3] / "conf/gpu-metrics.yaml"
 ENTRY = {"name": "a", "type": "gauge", "help": "A.", "value": "nvmlDeviceGetPowerUsage()"}
+POWER = CallPart(Call("nvmlDeviceGetPowerUsage"))
+
+
+def text(*entries: dict[str, Any]) -> str:
+    return yaml.safe_dump({"metrics": list(entries)})
 
 
 def one(**changes: Any) -> Metric:
     """The metric of an entry with some fields changed; None takes a field out."""
     entry = {name: value for name, value in {**ENTRY, **changes}.items() if value is not None}
-    (metric,) = load(yaml.safe_dump({"metrics": [entry]}), "file")
+    (metric,) = load(text(entry), "file")
     return metric
 
 
 def test_plain_entry() -> None:
-    assert one() == Metric("a", "gauge", "A.", Call("nvmlDeviceGetPowerUsage"), "", 1.0, "integer", None)
+    assert one() == Metric("a", "default", "gauge", "A.", (Value((POWER,), text="nvmlDeviceGetPowerUsage()"),))
+    assert one().where == "file, line 2 (a)"
 
 
 @pytest.mark.parametrize(
-    ("value", "call", "field"),
+    ("value", "terms", "rate", "scale"),
     [
-        ("nvmlDeviceGetPowerUsage()", Call("nvmlDeviceGetPowerUsage"), ""),
-        ("nvmlDeviceGetClockInfo(NVML_CLOCK_SM)", Call("nvmlDeviceGetClockInfo", ("NVML_CLOCK_SM",)), ""),
-        ("nvmlDeviceGetX(A, 0).used", Call("nvmlDeviceGetX", ("A", "0")), "used"),
+        ("nvmlDeviceGetPowerUsage() / 1000", (POWER,), False, 1 / 1000),
+        ("nvmlDeviceGetX(A, 0).used", (CallPart(Call("nvmlDeviceGetX", ("A", "0")), "used"),), False, 1.0),
+        ("nvmlDeviceGetX()[1] * 2.5", (CallPart(Call("nvmlDeviceGetX"), 1),), False, 2.5),
+        ("nvmlSystemGetX()", (CallPart(Call("nvmlSystemGetX")),), False, 1.0),
+        ("field(NVML_FI_A)", (FieldValue("NVML_FI_A"),), False, 1.0),
+        ("field(82, 3) + field(83, all)", (FieldValue("82", 3), FieldValue("83", ALL_LINKS)), False, 1.0),
+        ("rate(field(1) + field(2)) * 1024", (FieldValue("1"), FieldValue("2")), True, 1024.0),
+        ("gpm(NVML_GPM_METRIC_A) / 100", (Gpm("NVML_GPM_METRIC_A"),), False, 1 / 100),
+        ("xid()", (Xid(),), False, 1.0),
     ],
 )
-def test_value(value: str, call: Call, field: str) -> None:
-    found = one(value=value)
-    assert (found.call, found.field) == (call, field)
+def test_value(value: str, terms: tuple[object, ...], rate: bool, scale: float) -> None:
+    assert one(value=value).values == (Value(terms, rate, scale, value),)  # type: ignore[arg-type]
+
+
+def test_each_link_is_a_metric() -> None:
+    entry = {**ENTRY, "name": "a_L{link}", "value": "field(1, {link})", "help": "Of {link}.", "links": 2}
+    first, second = load(text(entry), "file")
+    assert (first.name, second.name, second.help) == ("a_L0", "a_L1", "Of 1.")
+    assert second.values[0].terms == (FieldValue("1", 1),)
+
+
+def test_sets_have_those_before_them() -> None:
+    entries = [{**ENTRY, "name": name, "set": name} for name in ("default", "extended", "all")]
+    metrics = load(text(*entries), "file")
+    sizes = {name: [metric.name for metric in of_set(metrics, name)] for name in ("default", "extended", "all")}
+    assert sizes == {
+        "default": ["default"],
+        "extended": ["default", "extended"],
+        "all": ["default", "extended", "all"],
+    }
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"name": None}, "file, entry 1 lacks name"),
-        ({"help": None}, "file, entry 1 (a) lacks help"),
-        ({"value": None}, "file, entry 1 (a) lacks value"),
-        ({"unit": "W"}, "file, entry 1 (a) has the unknown field unit"),
-        ({"name": "a b"}, "file, entry 1 (a b): the name is not a Prometheus metric name"),
+        ({"name": None}, "file, line 2 lacks name"),
+        ({"help": None}, "file, line 2 (a) lacks help"),
+        ({"value": None}, "file, line 2 (a) lacks value"),
+        ({"unit": "W"}, "file, line 2 (a) has the unknown field unit"),
+        ({"name": "a b"}, "file, line 2 (a b): the name is not a Prometheus metric name"),
         ({"name": "1a"}, "the name is not a Prometheus metric name"),
         ({"name": 'a{b="c"}'}, "the name is not a Prometheus metric name"),
-        ({"type": "histogram"}, "type is 'histogram', it must be gauge or counter"),
+        ({"set": "most"}, "set is 'most', it must be default or extended or all"),
+        ({"type": "histogram"}, "type is 'histogram', it must be gauge or counter or label"),
         ({"print": "hex"}, "print is 'hex', it must be integer or double"),
-        ({"value": "nvmlShutdown()"}, "value is not of the form nvmlDeviceGetName(ARGUMENTS).field"),
-        ({"value": "nvmlDeviceSetPersistenceMode(1)"}, "value is not of the form"),
-        ({"value": "nvmlDeviceGetPowerUsage"}, "value is not of the form"),
-        ({"value": "nvmlDeviceGetX(__import__('os'))"}, "value is not of the form"),
-        ({"divide": 0}, "divide is 0, it must be a number above 0"),
-        ({"divide": "1000"}, "divide is '1000', it must be a number above 0"),
+        ({"read": "signed"}, "read is 'signed', it must be unsigned"),
+        ({"type": "label", "value": "field(1)"}, "a label's value must be a call"),
+        ({"value": []}, "value is an empty list"),
+        ({"value": "nvmlShutdown()"}, "value 'nvmlShutdown()' is none of nvmlDeviceGetName(ARGUMENTS).part"),
+        ({"value": "nvmlDeviceSetPersistenceMode(1)"}, "is none of"),
+        ({"value": "nvmlDeviceGetPowerUsage"}, "is none of"),
+        ({"value": "nvmlDeviceGetX(__import__('os'))"}, "is none of"),
+        ({"value": ["xid()", "rate(xid()"]}, "is none of"),
+        ({"value": "xid() / 0"}, "is scaled by 0"),
+        ({"links": 0}, "links is 0, it must be a whole number from 1 to 64"),
         ({"most": -1}, "most is -1, it must be a number above 0"),
         ({"most": True}, "most is True, it must be a number above 0"),
     ],
@@ -65,49 +109,41 @@ def test_bad_entry(changes: dict[str, Any], words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("content", "words"),
     [
         ("", "file has no list named `metrics`"),
         ("metrics:", "file has no list named `metrics`"),
         ("metrics: []", "file has no list named `metrics`"),
         ("metrics: {a: 1}", "file has no list named `metrics`"),
         ("- a", "file has no list named `metrics`"),
-        ("metrics: [a]", "file, entry 1 is not a mapping"),
+        ("metrics: [a]", "file, line 1 is not a mapping"),
         ("metrics: [}", "file is not YAML: "),
         ("metrics: [!!python/object:os.system {}]", "file is not YAML: "),
         ("a: \x01", "file is not YAML: "),
-        (yaml.safe_dump({"metrics": [ENTRY, ENTRY]}), "file has a twice"),
+        (text(ENTRY, dict(ENTRY)), "file, line 6 (a): it stands there twice"),
     ],
 )
-def test_bad_file(text: str, words: str) -> None:
+def test_bad_file(content: str, words: str) -> None:
     with pytest.raises(CatalogueError) as caught:
-        load(text, "file")
+        load(content, "file")
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "raw", "text"),
+    ("changes", "raw", "printed"),
     [
         ({}, 7, "7"),
         ({}, 0, "0"),
         ({}, 7.9, "7"),
         ({}, -1, None),
-        ({"divide": 1000}, 1999, "1"),
-        ({"divide": 1048576}, 150_754_820_096, "143771"),
-        ({"print": "double", "divide": 1000}, 123_456, "123.456000"),
+        ({}, float("nan"), None),
+        ({}, float("inf"), None),
+        ({"print": "double"}, 123.456, "123.456000"),
         ({"print": "double"}, 0, "0.000000"),
         ({"most": 100}, 100, "100"),
         ({"most": 100}, 101, None),
-        ({"most": 100}, 2**32 - 1, None),
     ],
 )
-def test_format(changes: dict[str, Any], raw: float, text: str | None) -> None:
-    assert one(**changes).format(raw) == text
-
-
-def test_shipped_catalogue() -> None:
-    metrics = load(CONF.read_text(), "conf")
-    names = [metric.name for metric in metrics]
-    assert "DCGM_FI_DEV_GPU_TEMP" in names
-    assert all(name.startswith("DCGM_FI_") for name in names)
+def test_format(changes: dict[str, Any], raw: float, printed: str | None) -> None:
+    assert one(**changes).format(raw) == printed

@@ -4,77 +4,91 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.exposition import render
 from exporters.gpu import collect
-from exporters.gpu.catalogue import Call, Metric
-from exporters.gpu.sample import NO_DRIVER, GpuState, Identity, Snapshot
+from exporters.gpu.catalogue import Metric, Value, Xid
+from exporters.gpu.sample import NO_DRIVER, GpuSample, GpuState, Identity, Instance, Snapshot, XidEvents
 
 METRICS = (
-    Metric("DCGM_FI_DEV_GPU_TEMP", "gauge", "GPU temperature (in C).", Call("x"), "", 1, "integer", None),
-    Metric("DCGM_FI_DEV_POWER_USAGE", "gauge", "Power draw (in W).", Call("y"), "", 1000, "double", None),
+    Metric("DCGM_FI_DEV_GPU_TEMP", "default", "gauge", "GPU temperature (in C).", ()),
+    Metric("DCGM_FI_DEV_POWER_USAGE", "default", "gauge", "Power draw (in W).", (), "double"),
+    Metric("DCGM_FI_DEV_XID_ERRORS", "default", "gauge", "Last XID.", (Value((Xid(),)),)),
+    Metric("DCGM_FI_DRIVER_VERSION", "default", "label", "Driver.", ()),
 )
+LABELS = 'gpu="0",UUID="GPU-0",pci_bus_id="00000000:1A:00.0",device="nvidia4",modelName="NVIDIA H200"'
 
 
 def identity(index: int) -> Identity:
-    return Identity(index, f"GPU-{index}", f"00000000:{index + 1}A:00.0", index + 4, "NVIDIA H200")
+    labels = (("DCGM_FI_DRIVER_VERSION", "550.54.15"),)
+    return Identity(index, f"GPU-{index}", f"00000000:{index + 1}A:00.0", index + 4, "NVIDIA H200", labels)
 
 
-def good(index: int, **values: str) -> GpuState:
-    return GpuState(identity(index), values, "", 0.01251, 0)
+def good(index: int, *instances: Instance, jobs: tuple[str, ...] = (), **values: str) -> GpuState:
+    return GpuState(identity(index), GpuSample(values, instances), "", 0.01251, 0, jobs=jobs)
 
 
 def snapshot(*gpus: GpuState, driver_error: str = "", unreadable: dict[int, str] | None = None) -> Snapshot:
-    return Snapshot("pod-1", driver_error, "550.54.15", gpus, unreadable or {})
+    shown = len(gpus) + len(unreadable or {})
+    return Snapshot("pod-1", driver_error, "550.54.15", gpus, unreadable or {}, shown=shown)
 
 
-def text(found: Snapshot) -> str:
-    rendered = render(collect.families(found, METRICS)).decode()
+def text(found: Snapshot, options: collect.Options | None = None) -> str:
+    rendered = render(collect.families(found, METRICS, options or collect.Options())).decode()
     assert list(text_string_to_metric_families(rendered))
     return rendered
 
 
-def test_golden() -> None:
-    lost = GpuState(identity(1), None, "GPU is lost", 12.5, 3)
-    fine = good(0, DCGM_FI_DEV_GPU_TEMP="41", DCGM_FI_DEV_POWER_USAGE="123.456000")
-    found = text(snapshot(fine, lost, unreadable={2: "Unknown Error"}))
-    labels = (
-        '{gpu="0",UUID="GPU-0",pci_bus_id="00000000:1A:00.0",device="nvidia4",modelName="NVIDIA H200",'
-        'Hostname="pod-1",DCGM_FI_DRIVER_VERSION="550.54.15"}'
-    )
-    assert found == (
+LOST = GpuState(identity(1), None, "GPU is lost", 12.5, 3, down_since=1700000000.5)
+
+
+def test_labels_and_values() -> None:
+    found = text(snapshot(good(0, DCGM_FI_DEV_GPU_TEMP="41", DCGM_FI_DEV_POWER_USAGE="123.456000"), LOST))
+    end = 'Hostname="pod-1",DCGM_FI_DRIVER_VERSION="550.54.15"'
+    assert found.startswith(
         "# HELP DCGM_FI_DEV_GPU_TEMP GPU temperature (in C).\n"
         "# TYPE DCGM_FI_DEV_GPU_TEMP gauge\n"
-        f"DCGM_FI_DEV_GPU_TEMP{labels} 41\n"
+        f"DCGM_FI_DEV_GPU_TEMP{{{LABELS},{end}}} 41\n"
         "# HELP DCGM_FI_DEV_POWER_USAGE Power draw (in W).\n"
         "# TYPE DCGM_FI_DEV_POWER_USAGE gauge\n"
-        f"DCGM_FI_DEV_POWER_USAGE{labels} 123.456000\n"
-        "# HELP gpu_watchdog_nvml_up 1 if NVML answers, 0 if there is no driver or it does not.\n"
-        "# TYPE gpu_watchdog_nvml_up gauge\n"
-        "gpu_watchdog_nvml_up 1\n"
-        "# HELP gpu_watchdog_gpus GPUs the driver shows, working or not.\n"
-        "# TYPE gpu_watchdog_gpus gauge\n"
-        "gpu_watchdog_gpus 3\n"
-        "# HELP gpu_watchdog_gpu_up 1 if the GPU's last sample is good and fresh.\n"
-        "# TYPE gpu_watchdog_gpu_up gauge\n"
-        'gpu_watchdog_gpu_up{gpu="0",UUID="GPU-0"} 1\n'
-        'gpu_watchdog_gpu_up{gpu="1",UUID="GPU-1"} 0\n'
-        "# HELP gpu_watchdog_gpu_error_info Why a GPU has no values.\n"
-        "# TYPE gpu_watchdog_gpu_error_info gauge\n"
-        'gpu_watchdog_gpu_error_info{gpu="1",UUID="GPU-1",error="GPU is lost"} 1\n'
-        'gpu_watchdog_gpu_error_info{gpu="2",error="Unknown Error"} 1\n'
-        "# HELP gpu_watchdog_gpu_sample_age_seconds Seconds from the GPU's last good sample to this page.\n"
-        "# TYPE gpu_watchdog_gpu_sample_age_seconds gauge\n"
-        'gpu_watchdog_gpu_sample_age_seconds{gpu="0",UUID="GPU-0"} 0.013\n'
-        'gpu_watchdog_gpu_sample_age_seconds{gpu="1",UUID="GPU-1"} 12.5\n'
-        "# HELP gpu_watchdog_gpu_sample_failures_total Samples of the GPU that failed or hung.\n"
-        "# TYPE gpu_watchdog_gpu_sample_failures_total counter\n"
-        'gpu_watchdog_gpu_sample_failures_total{gpu="0",UUID="GPU-0"} 0\n'
-        'gpu_watchdog_gpu_sample_failures_total{gpu="1",UUID="GPU-1"} 3\n'
+        f"DCGM_FI_DEV_POWER_USAGE{{{LABELS},{end}}} 123.456000\n"
+        "# HELP gpu_watchdog_gpu_exporter_build_info"
     )
+    assert "DCGM_FI_DRIVER_VERSION " not in found
+
+
+def test_what_is_told_of_a_gpu_that_is_down() -> None:
+    found = text(snapshot(good(0), LOST, unreadable={2: "Unknown Error"}))
+    for line in (
+        "gpu_watchdog_gpus 3",
+        'gpu_watchdog_gpu_up{gpu="0",UUID="GPU-0"} 1',
+        'gpu_watchdog_gpu_up{gpu="1",UUID="GPU-1"} 0',
+        'gpu_watchdog_gpu_error_info{gpu="1",UUID="GPU-1",error="GPU is lost"} 1',
+        'gpu_watchdog_gpu_error_info{gpu="2",error="Unknown Error"} 1',
+        'gpu_watchdog_gpu_down_since_timestamp_seconds{gpu="1",UUID="GPU-1"} 1700000000.5',
+        'gpu_watchdog_gpu_sample_age_seconds{gpu="0",UUID="GPU-0"} 0.013',
+        'gpu_watchdog_gpu_sample_failures_total{gpu="1",UUID="GPU-1"} 3',
+    ):
+        assert f"\n{line}\n" in found
 
 
 def test_reading_that_a_gpu_does_not_support_has_no_series() -> None:
     found = text(snapshot(good(0, DCGM_FI_DEV_GPU_TEMP="41"), good(1)))
     assert "DCGM_FI_DEV_POWER_USAGE" not in found
     assert found.count("\nDCGM_FI_DEV_GPU_TEMP{") == 1
+
+
+def test_instances_have_their_profile_and_number_before_the_host() -> None:
+    instance = Instance("1g.10gb", 7, 0, "MIG-1", {"DCGM_FI_DEV_GPU_TEMP": "42"})
+    found = text(snapshot(good(0, instance)), collect.Options(hostname_label="hostname"))
+    assert f'DCGM_FI_DEV_GPU_TEMP{{{LABELS},GPU_I_PROFILE="1g.10gb",GPU_I_ID="7",hostname="pod-1",' in found
+
+
+def test_xid_has_code_and_meaning_beside_the_job() -> None:
+    state = GpuState(identity(0), GpuSample(), "", 0.0, 0, xids=XidEvents(79, {79: 1}, {79: 1.0}), jobs=("5",))
+    found = text(snapshot(state), collect.Options(duplicate_jobs=True))
+    assert '550.54.15",err_code="79",err_msg="GPU has fallen off the bus",hpc_job="5"} 79\n' in found
+
+
+def test_a_gpu_whose_events_are_not_heard_has_no_xid() -> None:
+    assert "XID_ERRORS" not in text(snapshot(good(0)))
 
 
 def test_machine_without_a_gpu() -> None:
@@ -86,22 +100,15 @@ def test_machine_without_a_gpu() -> None:
     assert collect.problems(Snapshot("pod-1", NO_DRIVER, "", ())) == []
 
 
-def test_a_driver_that_fails_is_a_problem() -> None:
+def test_problems() -> None:
+    found = collect.problems(snapshot(good(0), LOST, driver_error="no answer for 9 s", unreadable={2: "Unknown Error"}))
+    assert found == ["GPU 1 (GPU-1): GPU is lost", "GPU 2: Unknown Error", "NVML: no answer for 9 s"]
+    assert collect.problems(snapshot(good(0))) == []
     assert collect.problems(Snapshot("pod-1", "Driver/library version mismatch", "", ())) == [
         "NVML: Driver/library version mismatch"
     ]
-
-
-def test_driver_version_that_is_not_known_is_no_label() -> None:
-    assert "DCGM_FI_DRIVER_VERSION" not in collect.gpu_labels(identity(0), Snapshot("pod-1", "", "", ()))
+    assert collect.problems(Snapshot("pod-1", "", "", (), expected=2)) == ["0 of 2 GPUs are seen"]
 
 
 def test_gpu_never_read_has_no_age() -> None:
     assert "sample_age" not in text(snapshot(GpuState(identity(0), None, "not read yet", None, 0)))
-
-
-def test_problems() -> None:
-    lost = GpuState(identity(1), None, "GPU is lost", 12.5, 3)
-    found = collect.problems(snapshot(good(0), lost, driver_error="no answer for 9 s", unreadable={2: "Unknown Error"}))
-    assert found == ["GPU 1 (GPU-1): GPU is lost", "GPU 2: Unknown Error", "NVML: no answer for 9 s"]
-    assert collect.problems(snapshot(good(0))) == []

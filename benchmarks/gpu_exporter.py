@@ -1,0 +1,179 @@
+"""The GPU exporter beside nvitop-exporter and beside bare NVML calls, on the fake NVML.
+
+Run as root: make bench-gpu. Every figure has beside it, from the same run:
+- scrape latency and throughput: nvitop-exporter (PyPI) on the same fake library, asked by the same client (wrk); and
+  the same exporter on GPUs whose every call takes 20 ms;
+- CPU per interval: the same NVML calls and one rendering, without the exporter around them;
+- memory: the limit of 40 MiB, and its growth over 100,000 samples and 100,000 scrapes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.cluster import BUILD, get
+from local.pod import REPOSITORY
+from tests.fake_nvml.control import FakeNvml
+
+PEER_PYTHON = BUILD / "bench/bin/python"
+LIBRARY = BUILD / "fake_nvml"
+SECONDS = 3
+LATENCY_RATIO_LIMIT = 10.0
+INDEPENDENCE_LIMIT = 0.10
+CPU_RATIO_LIMIT = 1.5
+CPU_LIMIT_PERCENT = 0.5
+MEMORY_LIMIT_MIB = 40.0
+GROWTH_LIMIT_MIB = 1.0
+REPETITIONS = 100_000
+
+
+def main() -> int:
+    """Print every figure; exit status 1 where a limit is not kept."""
+    kept = True
+    with tempfile.TemporaryDirectory() as folder:
+        fake = FakeNvml(Path(folder) / "state.conf")
+        environment = {"FAKE_NVML_STATE": str(fake.path), "LD_LIBRARY_PATH": str(LIBRARY), "PATH": os.environ["PATH"]}
+        print("scrape, ms: p50 / p99 with 1 scraper, with 50 at once")
+        for count in (1, 8, 16):
+            fake.write(gpus=[{"model": "h100"}] * count, realistic=1)
+            ours = latencies(our_command, environment)
+            peer = latencies(peer_command, environment)
+            ratios = [theirs / own for own, theirs in zip(ours, peer, strict=True)]
+            print(f"  {count:2} GPUs, this             {shown(ours)}")
+            print(f"  {count:2} GPUs, nvitop-exporter  {shown(peer)}   ratios {' '.join(f'{r:.1f}' for r in ratios)}")
+            kept &= verdict(f"{count} GPUs against nvitop-exporter", -min(ratios), -LATENCY_RATIO_LIMIT, "x faster")
+        kept &= independent_of_nvml(fake, environment)
+        fake.write(gpus=[{"model": "h100"}] * 8)
+        kept &= cpu_and_memory(environment)
+    return 0 if kept else 1
+
+
+def independent_of_nvml(fake: FakeNvml, environment: dict[str, str]) -> bool:
+    """The p99 of the same exporter with fast calls and with calls of 20 ms."""
+    fake.write(gpus=[{"model": "h100"}] * 8)
+    fast = latencies(our_command, environment)
+    fake.write(gpus=[{"model": "h100"}] * 8, latency_ms=20)
+    slow = latencies(our_command, environment)
+    print(f"   8 GPUs, 20 ms a call     {shown(slow)}   fast calls {shown(fast)}")
+    change = slow[3] / fast[3] - 1
+    return verdict("p99 with slow calls", change * 100, INDEPENDENCE_LIMIT * 100, "% more")
+
+
+def cpu_and_memory(environment: dict[str, str]) -> bool:
+    """CPU per interval beside the floor, and memory before and after many samples and scrapes."""
+    with running(our_command, environment) as (process, url):
+        before = cpu_seconds(process.pid)
+        time.sleep(10)  # a measurement, not a wait: what it uses in this time
+        used = (cpu_seconds(process.pid) - before) / 10
+        start = resident_mib(process.pid)
+        asked = 0
+        while asked < REPETITIONS:
+            asked += wrk(url, 8, 5)[2]
+        scraped = resident_mib(process.pid)
+    code = (REPOSITORY / "benchmarks/gpu_floor.py").read_text()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(REPETITIONS // 8)],
+        env={**environment, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    floor, sampled_before, sampled_after = (float(word) for word in done.stdout.split())
+    print("CPU and memory with 8 GPUs at an interval of 1 s")
+    print(f"  this {used * 1000:.2f} ms a second, bare calls and one rendering {floor * 1000:.2f} ms")
+    kept = verdict("CPU", used * 100, CPU_LIMIT_PERCENT, "% of a core")
+    kept &= verdict("CPU ratio", used / floor, CPU_RATIO_LIMIT, "x")
+    kept &= verdict("memory", max(start, scraped), MEMORY_LIMIT_MIB, "MiB")
+    kept &= verdict(f"growth over {asked} scrapes", scraped - start, GROWTH_LIMIT_MIB, "MiB")
+    return kept & verdict(f"growth over {REPETITIONS} samples", sampled_after - sampled_before, GROWTH_LIMIT_MIB, "MiB")
+
+
+def latencies(command: object, environment: dict[str, str]) -> tuple[float, float, float, float]:
+    """p50 and p99 in ms with 1 scraper, then with 50."""
+    with running(command, environment) as (_, url):
+        one, many = wrk(url, 1, SECONDS), wrk(url, 50, SECONDS)
+    return one[0], one[1], many[0], many[1]
+
+
+def our_command(port: int) -> list[str]:
+    """The exporter, as a pod runs it."""
+    return [sys.executable, "-m", "exporters.gpu", f"--address=127.0.0.1:{port}", "--collectors=extended"]
+
+
+def peer_command(port: int) -> list[str]:
+    """nvitop-exporter at the same interval."""
+    return [str(PEER_PYTHON), "-m", "nvitop_exporter", "--bind-address=127.0.0.1", f"--port={port}", "--interval=1"]
+
+
+@contextmanager
+def running(command: object, environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """An exporter that answers with metrics, and its address."""
+    assert callable(command)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command(port), cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
+        try:
+            url = f"http://127.0.0.1:{port}/metrics"
+            deadline = time.monotonic() + 60
+            while "utilization" not in (body := get(url)[1]).lower():
+                if time.monotonic() > deadline or process.poll() is not None:
+                    log.seek(0)
+                    raise RuntimeError(f"{command(port)} does not serve: {body[:200]}\n{log.read().decode()}")
+                time.sleep(0.05)
+            yield process, url
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wrk(url: str, connections: int, seconds: int) -> tuple[float, float, int]:
+    """p50 and p99 in ms, and how many requests were answered."""
+    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
+    text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    found = [re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text) for percent in (50, 99)]
+    requests = re.search(r"(\d+) requests in", text)
+    if not all(found) or not requests or "Non-2xx" in text:
+        raise RuntimeError(text)
+    unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+    p50, p99 = (float(match[1]) * unit[match[2]] for match in found if match)
+    return p50, p99, int(requests[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """VmRSS."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1]) / 1024
+
+
+def shown(values: tuple[float, ...]) -> str:
+    """Four latencies."""
+    return f"{values[0]:6.2f} /{values[1]:6.2f}, {values[2]:6.2f} /{values[3]:6.2f}"
+
+
+def verdict(what: str, value: float, limit: float, unit: str) -> bool:
+    """Print one line; whether the value keeps its limit (negative ones: is at least)."""
+    good = value <= limit
+    word = "at least" if limit < 0 else "limit"
+    print(f"    {'ok  ' if good else 'MISS'} {what}: {abs(value):.2f} {unit} ({word} {abs(limit):g})")
+    return good
+
+
+if __name__ == "__main__":
+    sys.exit(main())

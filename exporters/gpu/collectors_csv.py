@@ -1,0 +1,48 @@
+"""dcgm-exporter's counter files (`--collectors FILE.csv`): which of the catalogue's metrics are wanted. Pure.
+
+Each line is `DCGM field, Prometheus type, help`; `#` begins a comment. Type and help are taken from the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from exporters.gpu.catalogue import TYPES, CatalogueError, Metric
+
+
+def select(text: str, source: str, catalogue: Iterable[Metric]) -> tuple[tuple[Metric, ...], list[str]]:
+    """The metrics of a counter file, and the names in it that are not in the catalogue.
+
+    Raises CatalogueError with file and line for a line that is none of a counter file.
+    """
+    known = {metric.name: metric for metric in catalogue}
+    found: dict[str, Metric] = {}
+    unknown: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        where = f"{source}, line {number}"
+        words = _words(line)
+        if not words:
+            continue
+        if len(words) != 3:
+            raise CatalogueError(f"{where}: {line.strip()[:80]!r} is not `FIELD, TYPE, HELP`")
+        name, kind, help = words
+        if kind not in TYPES:
+            raise CatalogueError(f"{where}: type {kind!r} is not {', '.join(TYPES)}")
+        if name in found:
+            raise CatalogueError(f"{where}: {name} stands there twice")
+        metric = known.get(name)
+        if metric is None or (kind == "label") != (metric.type == "label"):
+            unknown += [name] if name not in unknown else []
+        else:
+            found[name] = dataclasses.replace(metric, type=kind, help=help)
+    if not found:
+        raise CatalogueError(f"{source} names no metric that NVML gives")
+    return tuple(found.values()), unknown
+
+
+def _words(line: str) -> Sequence[str]:
+    line = line.strip()
+    if not line or line.startswith("#"):
+        return ()
+    return [word.strip() for word in line.split(",", 2)]

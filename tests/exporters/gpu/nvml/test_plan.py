@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from exporters.gpu.catalogue import CatalogueError, load
+from exporters.gpu.nvml.plan import Answers, Plan, Values
+
+
+def plan(value: str, type: str = "counter") -> Plan:
+    return Plan(load(f"metrics:\n  - {{name: a, type: {type}, help: A., value: '{value}'}}", "file"))
+
+
+def shown(values: Values, *readings: float, step: float = 1.0) -> list[str | None]:
+    """What a field's readings are printed as, one after the other."""
+    return [
+        values.printed(Answers(fields={(1, 0): reading}, time=number * step)).get("a")
+        for number, reading in enumerate(readings)
+    ]
+
+
+def test_counter_that_falls_once_is_an_error() -> None:
+    assert shown(Values(plan("field(1)")), 5, 6, 2, 7, 8) == ["5", "6", None, "7", "8"]
+
+
+def test_counter_that_falls_for_good_begins_anew() -> None:
+    assert shown(Values(plan("field(1)")), 5, 0, 1, 2) == ["5", None, "1", "2"]
+
+
+def test_gauge_may_fall() -> None:
+    assert shown(Values(plan("field(1)", "gauge")), 5, 0) == ["5", "0"]
+
+
+def test_rate_may_fall_though_it_is_typed_counter() -> None:
+    assert shown(Values(plan("rate(field(1)) / 10")), 0, 1000, 1500, 1600) == [None, "100", "50", "10"]
+
+
+def test_rate_of_a_counter_that_wraps_is_left_out_once() -> None:
+    assert shown(Values(plan("rate(field(1))")), 10, 20, 5, 6, step=0.5) == [None, "20", None, "2"]
+
+
+@pytest.mark.parametrize("blank", [0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF, float("nan"), float("inf"), -1])
+def test_what_is_no_value_is_left_out(blank: float) -> None:
+    assert shown(Values(plan("field(1)", "gauge")), blank) == [None]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("nvmlDeviceGetNothing()", "file, line 2 (a): nvidia-ml-py has no function nvmlDeviceGetNothing"),
+        ("nvmlDeviceGetClockInfo(NVML_NO)", "file, line 2 (a): nvidia-ml-py has no constant NVML_NO"),
+        ("nvmlDeviceGetTemperature()", "file, line 2 (a): nvmlDeviceGetTemperature does not take these arguments"),
+        ("field(NVML_FI_NO)", "file, line 2 (a): nvidia-ml-py has no constant NVML_FI_NO"),
+        ("gpm(NVML_GPM_METRIC_NO)", "file, line 2 (a): nvidia-ml-py has no constant NVML_GPM_METRIC_NO"),
+    ],
+)
+def test_what_nvidia_ml_py_does_not_have(value: str, words: str) -> None:
+    with pytest.raises(CatalogueError) as caught:
+        plan(value)
+    assert str(caught.value).startswith(words)
