@@ -69,7 +69,8 @@ def test_a_lost_gpu_loses_its_own_series_only_and_returns(three: Cluster) -> Non
 
 
 def test_a_gpu_that_hangs_is_alone_with_it(three: Cluster) -> None:
-    three.expect(r"\[gpu-exporter\] .* WARNING (GPU 0 GPU-[0-9a-f-]+|GPU at index 0|NVML|XID events): .*no answer from nvml")
+    hangs = r"(GPU 0 GPU-[0-9a-f-]+|GPU at index 0|NVML|XID events): .*no answer from nvml"
+    three.expect(rf"\[gpu-exporter\] .* WARNING {hangs}")
     pod = three.pods["worker2"]
     gpus = pod.gpus
     pid = three.pids("worker2")["gpu-exporter"]
