@@ -171,7 +171,8 @@ def verdict(what: str, value: float, limit: float, unit: str) -> bool:
     """Print one line; whether the value keeps its limit (negative ones: is at least)."""
     good = value <= limit
     word = "at least" if limit < 0 else "limit"
-    print(f"    {'ok  ' if good else 'MISS'} {what}: {abs(value):.2f} {unit} ({word} {abs(limit):g})")
+    shown_value = -value if limit < 0 else value
+    print(f"    {'ok  ' if good else 'MISS'} {what}: {shown_value:.2f} {unit} ({word} {abs(limit):g})")
     return good
 
 
