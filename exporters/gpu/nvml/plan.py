@@ -170,8 +170,8 @@ class Values:
                 raw = slot.single(answers)
                 if raw is None and slot.alone:
                     continue
-                # Most readings are what they were a second ago.
-                if slot.text is None or raw != slot.raw:
+                # Most readings are what they were a second ago. Without one, another way may have a new one.
+                if raw is None or slot.text is None or raw != slot.raw:
                     slot.raw = raw
                     slot.text = self._text(slot, answers)
             else:

@@ -7,7 +7,8 @@ from exporters.gpu.nvml.plan import Answers, Plan, Values
 
 
 def plan(value: str, type: str = "counter") -> Plan:
-    return Plan(load(f"metrics:\n  - {{name: a, type: {type}, help: A., value: '{value}'}}", "file"))
+    quoted = value if value.startswith("[") else f"'{value}'"
+    return Plan(load(f"metrics:\n  - {{name: a, type: {type}, help: A., value: {quoted}}}", "file"))
 
 
 def shown(values: Values, *readings: float, step: float = 1.0) -> list[str | None]:
@@ -36,6 +37,23 @@ def test_rate_may_fall_though_it_is_typed_counter() -> None:
 
 def test_rate_of_a_counter_that_wraps_is_left_out_once() -> None:
     assert shown(Values(plan("rate(field(1))")), 10, 20, 5, 6, step=0.5) == [None, "20", None, "2"]
+
+
+def test_second_way_is_read_anew_each_time() -> None:
+    """Where the first one, which this GPU lacks, says nothing: an old number must not stand for a new one."""
+    values = Values(plan("[gpm(20), field(1)]", "gauge"))
+    assert shown(values, 5, 6, 6, 7) == ["5", "6", "6", "7"]
+    assert shown(Values(plan("[gpm(20), rate(field(1))]")), 0, 10, 40, 40) == [None, "10", "30", "0"]
+    gone = Answers(time=9)
+    assert values.printed(gone) == {}
+    assert values.printed(Answers(gpm={20: 3.0}, fields={(1, 0): 7})) == {"a": "3"}
+
+
+def test_reading_that_is_gone_and_comes_back() -> None:
+    values = Values(plan("field(1)", "gauge"))
+    assert shown(values, 5) == ["5"]
+    assert values.printed(Answers()) == {}
+    assert shown(values, 5, 6) == ["5", "6"]
 
 
 @pytest.mark.parametrize("blank", [0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF, float("nan"), float("inf"), -1])
