@@ -5,12 +5,13 @@ A parser takes the text and returns the value, or raises Wrong with what is wron
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from bootstrap import ssh_keys
 
 ROLES = ("head", "worker")
 SLURMCTLD_PORT = 6817
@@ -206,35 +207,10 @@ def public_keys(text: str) -> tuple[str, ...]:
             raise Wrong("holds a private key", "Make a new key pair, as this one is known now, and write the .pub file")
         if not line or line.startswith("#"):
             continue
-        if not line.isprintable() or not _is_public_key(line):
+        if not line.isprintable() or not ssh_keys.is_public_key(line):
             raise Wrong(f"has no SSH public key in line {number}", "Write the content of a .pub file, one key a line")
         found.append(line)
     return tuple(found)
-
-
-def _is_public_key(line: str) -> bool:
-    """Whether a line has `TYPE BASE64` with the same type in the base64 (RFC 4253, 6.6); options may stand before."""
-    for kind, blob in re.findall(r"(?:^|\s)((?:ssh|ecdsa|sk)-[a-z0-9@.-]+)\s+([A-Za-z0-9+/]{16,}={0,3})(?=\s|$)", line):
-        try:
-            data = base64.b64decode(blob, validate=True)
-        except ValueError:
-            continue
-        parts = _parts(data)
-        if len(parts) > 1 and parts[0] == kind.encode():
-            return True
-    return False
-
-
-def _parts(data: bytes) -> list[bytes]:
-    """The strings of an SSH message (RFC 4251, 5), each after its length; none where they do not fill it."""
-    parts = []
-    while data:
-        size = int.from_bytes(data[:4], "big")
-        if len(data) < 4 + size:
-            return []
-        parts.append(data[4 : 4 + size])
-        data = data[4 + size :]
-    return parts
 
 
 def jupyter_password(text: str) -> str:

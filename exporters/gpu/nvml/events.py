@@ -47,7 +47,13 @@ class Listener:
             return self._heard.get(uuid)
 
     def run(self) -> None:
-        """For ever."""
+        """For ever; should a bug end it, it says so instead of being silent about events for good."""
+        try:
+            self._run()
+        finally:
+            self._error = "the listener has ended: its log says why"
+
+    def _run(self) -> None:
         while True:
             inventory, generation = self._wanted, self._driver.generation
             if not inventory.gpus or self._driver.lost:
