@@ -36,8 +36,8 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "gpu-exporter", "slurm-exporter")
 BARE = {
     "bootstrap": "import argparse, datetime, difflib, hashlib, hmac, socket, subprocess, yaml",
     "supervisord": "import supervisor.supervisord",
-    "gpu-exporter": "import argparse, gzip, logging, pynvml, waitress.server, yaml",
-    "slurm-exporter": "import argparse, gzip, logging, subprocess, waitress.server",
+    "gpu-exporter": "import argparse, gzip, logging, pynvml, yaml",
+    "slurm-exporter": "import argparse, gzip, logging, subprocess",
 }
 
 

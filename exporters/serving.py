@@ -1,161 +1,274 @@
-"""EDGE: the HTTP server of both exporters: /metrics, /health and a landing page, from memory."""
+"""EDGE: the HTTP server of both exporters: pages from memory, one thread, whatever the number of scrapers.
+
+A general WSGI server spends half a millisecond of Python on each request; here a request that was seen before costs a
+dictionary look-up and two system calls. Nothing a client does holds up another: sockets never block, output waits
+where the client does not read, and connections that do not get on are closed.
+"""
 
 from __future__ import annotations
 
-import gzip
+import errno
 import html
 import logging
 import os
 import resource
+import select
 import signal
 import socket
-import threading
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Mapping
 
-from waitress.adjustments import Adjustments
-from waitress.server import TcpWSGIServer
-
-from exporters.exposition import CONTENT_TYPE
+from exporters import http11
+from exporters.http11 import BadRequest, Request
+from exporters.pages import PageHolder
 
 log = logging.getLogger(__name__)
 
-THREADS = 4
 MAX_CONNECTIONS = 8000
-"""Beyond it the connection that was idle longest makes room: no number of idle ones stops a scrape."""
-IDLE_S = 30
-LIFETIME_S = 300
-"""A connection that trickles bytes without ever finishing a request ends then."""
+"""Beyond it the connections that were idle longest make room: no number of idle ones stops a scrape."""
+REQUEST_S = 30.0
+"""A request must be whole so long after its first byte (or after the connection began)."""
+IDLE_S = 150.0
+"""Between two requests: longer than Prometheus' scrape intervals commonly are."""
+ANSWER_S = 60.0
+"""A client must have taken an answer after so long."""
+LINGER_S = 2.0
+"""How long what is still coming is read away after the last answer, for the client to see it (RFC 9112, 9.6)."""
+SWEEP_S = 1.0
+_KNOWN_REQUESTS = 256
+_SWITCH_S = 0.0002
+"""How long a busy thread may keep the server from running; Python's own 5 ms would be most of a scrape."""
+
+Answer = tuple[int, bytes, bytes]
+"""Status, headers that speak of the body, body."""
 
 
-class Page:
-    """One rendered exposition and the health that goes with it; compressed at most once."""
+class Site:
+    """Routes: the pages, /health and a landing page."""
 
-    def __init__(self, body: bytes, problems: Sequence[str], max_age: float) -> None:
-        """problems: why data is missing or stale, empty when all is well; max_age: seconds until it is too old."""
-        self.body = body
-        self._problems = list(problems)
-        self._max_age = max_age
-        self._made = time.monotonic()
-        self._lock = threading.Lock()
-        self._compressed: bytes | None = None
+    def __init__(self, title: str, pages: Mapping[str, PageHolder]) -> None:
+        self._pages = dict(pages)
+        links = " ".join(f'<a href="{path}">{path}</a>' for path in (*pages, "/health"))
+        shown = html.escape(title)
+        landing = f"<!doctype html><title>{shown}</title><h1>{shown}</h1><p>{links}</p>\n".encode()
+        self._landing = 200, http11.entity("text/html; charset=utf-8", len(landing)), landing
 
-    @property
-    def expired(self) -> str:
-        """Why it must not be served any more; empty while it may."""
-        age = time.monotonic() - self._made
-        if age <= self._max_age:
-            return ""
-        return f"no new data for {age:.0f} s" if self.body else "no data yet"
-
-    @property
-    def problems(self) -> list[str]:
-        """All that is wrong now."""
-        return [self.expired, *self._problems] if self.expired else self._problems
-
-    def compressed(self) -> bytes:
-        """The body, gzipped."""
-        with self._lock:
-            if self._compressed is None:
-                self._compressed = gzip.compress(self.body, compresslevel=1, mtime=0)
-            return self._compressed
-
-
-class PageHolder:
-    """Where the sampler leaves the newest page for the server."""
-
-    def __init__(self) -> None:
-        self._page = Page(b"", [], max_age=0.0)
-
-    def put(self, page: Page) -> None:
-        """Replace the page (one assignment, so no lock)."""
-        self._page = page
-
-    def get(self) -> Page:
-        """The newest page."""
-        return self._page
-
-
-Start = Callable[[str, list[tuple[str, str]]], object]
-
-
-class Application:
-    """The WSGI application."""
-
-    def __init__(self, title: str, pages: PageHolder) -> None:
-        self._pages = pages
-        self._landing = (
-            f"<!doctype html><title>{html.escape(title)}</title><h1>{html.escape(title)}</h1>"
-            '<p><a href="/metrics">/metrics</a> <a href="/health">/health</a></p>\n'
-        ).encode()
-
-    def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        """Answer one request (PEP 3333)."""
-        route = {"/metrics": self._metrics, "/health": self._health, "/": self._home}.get(environ["PATH_INFO"])
-        if route is None:
-            return _answer(environ, start, "404 Not Found", b"not found: try /metrics, /health or /\n")
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return _answer(environ, start, "405 Method Not Allowed", b"GET or HEAD only\n", [("Allow", "GET, HEAD")])
-        return route(environ, start)
-
-    def _metrics(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        page = self._pages.get()
+    def answer(self, request: Request) -> Answer:
+        """What to send for a request."""
+        holder = self._pages.get(request.path)
+        if holder is None and request.path not in ("/health", "/"):
+            return text_answer(404, f"not found: try {', '.join((*self._pages, '/health'))} or /\n")
+        if request.method not in ("GET", "HEAD"):
+            return text_answer(405, "GET or HEAD only\n", "Allow: GET, HEAD")
+        if holder is None:
+            return self._landing if request.path == "/" else self._health()
+        page = holder.get()
         if page.expired:
-            return _answer(environ, start, "503 Service Unavailable", f"{page.expired}\n".encode())
-        headers = [("Vary", "Accept-Encoding")]
-        body = page.body
-        if _accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
-            body = page.compressed()
-            headers.append(("Content-Encoding", "gzip"))
-        return _answer(environ, start, "200 OK", body, headers, CONTENT_TYPE)
+            return text_answer(503, f"{page.expired}\n")
+        if request.gzip:
+            holder.gzip_was_asked()
+            return 200, *page.gzipped()
+        return 200, *page.plain()
 
-    def _health(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        problems = self._pages.get().problems
+    def _health(self) -> Answer:
+        problems = dict.fromkeys(problem for holder in self._pages.values() for problem in holder.get().problems)
         if problems:
-            text = "".join(f"{problem}\n" for problem in problems)
-            return _answer(environ, start, "503 Service Unavailable", text.encode())
-        return _answer(environ, start, "200 OK", b"ok\n")
-
-    def _home(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        return _answer(environ, start, "200 OK", self._landing, content_type="text/html; charset=utf-8")
+            return text_answer(503, "".join(f"{problem}\n" for problem in problems))
+        return text_answer(200, "ok\n")
 
 
-def _accepts_gzip(header: str) -> bool:
-    for coding in header.lower().split(","):
-        name, _, quality = coding.partition(";")
-        if name.strip() in ("gzip", "*"):
-            return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+def text_answer(status: int, text: str, *headers: str) -> Answer:
+    """A short answer for people."""
+    body = text.encode()
+    return status, http11.entity("text/plain; charset=utf-8", len(body), *headers), body
 
 
-def _answer(
-    environ: dict[str, Any],
-    start: Start,
-    status: str,
-    body: bytes,
-    headers: Sequence[tuple[str, str]] = (),
-    content_type: str = "text/plain; charset=utf-8",
-) -> Iterable[bytes]:
-    start(status, [("Content-Type", content_type), ("Content-Length", str(len(body))), *headers])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+class _Connection:
+    __slots__ = ("closing", "due", "incoming", "last", "outgoing", "sock")
+
+    def __init__(self, sock: socket.socket, now: float) -> None:
+        self.sock = sock
+        self.incoming = b""
+        self.outgoing: deque[memoryview] = deque()
+        self.last = now
+        """When its last answer was complete, or it began (monotonic)."""
+        self.due = now + REQUEST_S
+        """When it is closed unless it gets on."""
+        self.closing = False
+        """Nothing more is answered."""
 
 
-class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
-    """waitress, which keeps accepting when connections run out, and ends those that never finish a request."""
+class Server:
+    """Accepts and answers in one thread."""
 
-    def readable(self) -> bool:
-        if len(self._map) >= self.adj.connection_limit - 1:
-            idle = [channel for channel in self.active_channels.values() if not channel.requests]
-            for channel in sorted(idle, key=lambda channel: channel.last_activity)[: max(1, len(idle) // 20)]:
-                channel.handle_close()
-        return bool(super().readable())
+    def __init__(self, site: Site, listener: socket.socket, max_connections: int) -> None:
+        self._site = site
+        self._listener = listener
+        self._max = max_connections
+        self._epoll = select.epoll()
+        self._connections: dict[int, _Connection] = {}
+        self._known: dict[bytes, Request] = {}
+        """What scrapers send is the same each time."""
+        self._heads: dict[tuple[int, int, bool], bytes] = {}
+        self._heads_second = 0
+        listener.setblocking(False)
+        self._epoll.register(listener, select.EPOLLIN)
 
-    def maintenance(self, now: float) -> None:
-        super().maintenance(now)
-        for channel in list(self.active_channels.values()):
-            if not channel.requests and now - channel.creation_time > LIFETIME_S:
-                channel.will_close = True
+    def run(self) -> None:
+        """For ever."""
+        sweep_due = time.monotonic() + SWEEP_S
+        while True:
+            # The listener is asked for again last: answers before new connections.
+            for number, events in self._epoll.poll(SWEEP_S, 512):
+                if number == self._listener.fileno():
+                    self._accept()
+                elif connection := self._connections.get(number):
+                    self._serve(connection, events)
+            if time.monotonic() >= sweep_due:
+                self._sweep()
+                sweep_due = time.monotonic() + SWEEP_S
+
+    def _accept(self) -> None:
+        for _ in range(128):
+            if len(self._connections) >= self._max:
+                self._make_room()
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
+                    self._make_room()
+                    time.sleep(0.01)  # the listener stays readable: without a pause this would be a busy loop
+                return  # else the client went before it was accepted
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connections[sock.fileno()] = _Connection(sock, time.monotonic())
+            self._epoll.register(sock, select.EPOLLIN)
+
+    def _make_room(self) -> None:
+        idle = [connection for connection in self._connections.values() if not connection.outgoing]
+        for connection in sorted(idle, key=lambda one: one.last)[: max(1, len(idle) // 20)]:
+            self._close(connection)
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for connection in [one for one in self._connections.values() if one.due <= now]:
+            self._close(connection)
+
+    def _serve(self, connection: _Connection, events: int) -> None:
+        try:
+            if connection.outgoing:
+                if events & (select.EPOLLERR | select.EPOLLHUP):
+                    self._close(connection)
+                else:
+                    self._write(connection)
+            else:
+                self._read(connection)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self._close(connection)
+        except Exception:  # a bug that one request finds must not end the others
+            log.exception("a request could not be answered")
+            self._close(connection)
+
+    def _read(self, connection: _Connection) -> None:
+        data = connection.sock.recv(65536)
+        if not data:
+            self._close(connection)
+        elif not connection.closing:
+            if not connection.incoming:
+                connection.due = time.monotonic() + REQUEST_S
+            connection.incoming += data
+            self._answer(connection)
+
+    def _answer(self, connection: _Connection) -> None:
+        """Answer what is whole, one after the other; stop where the client does not take it."""
+        while connection.incoming and not connection.closing and not connection.outgoing:
+            head = connection.incoming
+            request = self._known.get(head)
+            try:
+                if request is None:
+                    end = http11.head_end(head)
+                    if end > http11.MAX_HEAD or (end < 0 and len(head) > http11.MAX_HEAD):
+                        raise BadRequest(431, "the request's headers are too large")
+                    if end < 0:
+                        return
+                    head = head[:end]
+                    request = self._parse(head)
+                status, entity, body = self._site.answer(request)
+            except BadRequest as error:
+                status, entity, body = text_answer(error.status, f"{error}\n")
+            connection.closing = request is None or not request.keep_alive
+            connection.incoming = b"" if connection.closing else connection.incoming[len(head) :]
+            parts = [self._head(status, request), entity, b"\r\n"]
+            if request is None or request.method != "HEAD":
+                parts.append(body)
+            self._send(connection, parts)
+
+    def _parse(self, head: bytes) -> Request:
+        request = http11.parse(head)
+        if not request.body:
+            if len(self._known) >= _KNOWN_REQUESTS:
+                self._known.clear()
+            self._known[head] = request
+        return request
+
+    def _head(self, status: int, request: Request | None) -> bytes:
+        """The status line and common headers; made once a second, as the date in them changes."""
+        now = int(time.time())
+        if now != self._heads_second:
+            self._heads_second = now
+            self._heads.clear()
+        key = (status, request.version, request.keep_alive) if request else (status, 1, False)
+        made = self._heads.get(key)
+        if made is None:
+            made = self._heads[key] = http11.response_head(status, request, now)
+        return made
+
+    def _send(self, connection: _Connection, parts: list[bytes]) -> None:
+        try:
+            sent = connection.sock.sendmsg(parts)
+        except BlockingIOError:
+            sent = 0
+        for part in parts:
+            if sent < len(part):
+                connection.outgoing.append(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
+        if connection.outgoing:
+            connection.due = time.monotonic() + ANSWER_S
+            self._epoll.modify(connection.sock, select.EPOLLOUT)
+        else:
+            self._sent(connection)
+
+    def _write(self, connection: _Connection) -> None:
+        while connection.outgoing:
+            part = connection.outgoing[0]
+            sent = connection.sock.send(part)
+            if sent < len(part):
+                connection.outgoing[0] = part[sent:]
+            else:
+                connection.outgoing.popleft()
+        self._epoll.modify(connection.sock, select.EPOLLIN)
+        self._sent(connection)
+        self._answer(connection)
+
+    def _sent(self, connection: _Connection) -> None:
+        """An answer is with the client's kernel."""
+        connection.last = time.monotonic()
+        if connection.closing:
+            # Closing a socket with unread input would reset it, and the client would lose the answer.
+            connection.sock.shutdown(socket.SHUT_WR)
+            connection.due = connection.last + LINGER_S
+        else:
+            connection.due = connection.last + (REQUEST_S if connection.incoming else IDLE_S)
+
+    def _close(self, connection: _Connection) -> None:
+        self._connections.pop(connection.sock.fileno(), None)
+        connection.sock.close()  # which takes it out of epoll
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -175,36 +288,21 @@ def listen(host: str, port: int) -> socket.socket:
         try:
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
         except OSError as error:
-            if error.errno not in (97, 99):  # EAFNOSUPPORT, EADDRNOTAVAIL: IPv6 is switched off here
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):  # IPv6 is switched off here
                 raise
     return socket.create_server(("", port), backlog=1024)
 
 
-def serve(title: str, pages: PageHolder, sock: socket.socket) -> None:
+def serve(title: str, pages: Mapping[str, PageHolder], listener: socket.socket) -> None:
     """Answer until SIGTERM or SIGINT, then end the process at once: there is nothing to save."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_CONNECTIONS + 100
     if soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    adjustments = Adjustments(
-        sockets=[sock],
-        threads=THREADS,
-        connection_limit=max(10, min(MAX_CONNECTIONS, soft - 100)),
-        channel_timeout=IDLE_S,
-        cleanup_interval=5,
-        max_request_header_size=32768,
-        max_request_body_size=65536,
-        asyncore_use_poll=True,
-        log_socket_errors=False,
-        clear_untrusted_proxy_headers=True,
-        ident="gpu-watchdog",
-    )
-    # Deep queues are what a crowd of scrapers looks like; waitress would log one line for each request.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
-    info = (sock.family, sock.type, sock.proto, sock.getsockname())
-    server = _Server(Application(title, pages), _sock=sock, adj=adjustments, sockinfo=info, bind_socket=False)
-    log.info("%s listens on port %d", title, sock.getsockname()[1])
+    sys.setswitchinterval(_SWITCH_S)
+    server = Server(Site(title, pages), listener, max(10, min(MAX_CONNECTIONS, soft - 100)))
+    log.info("%s listens on port %d", title, listener.getsockname()[1])
     server.run()

@@ -17,7 +17,8 @@ from exporters import command_line, exposition
 from exporters.gpu import collect, collectors_csv, show
 from exporters.gpu.catalogue import SETS, CatalogueError, Metric, load, of_set
 from exporters.gpu.exporter import Exporter, Setup, read_once
-from exporters.serving import PageHolder, serve
+from exporters.pages import PageHolder
+from exporters.serving import serve
 
 NAME = "gpu-exporter"
 PORT = 9400
@@ -133,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os._exit(0)  # a thread that hangs in NVML would keep the process
     listener = command_line.listen_or_exit(NAME, arguments.address)
     command_line.in_background(exporter.run, "rounds")
-    serve(NAME, pages, listener)
+    serve(NAME, {"/metrics": pages}, listener)
     return 0
 
 

@@ -16,8 +16,8 @@ from exporters.gpu.nvml.driver import Driver
 from exporters.gpu.nvml.events import Listener
 from exporters.gpu.nvml.reader import Reader, Sampler
 from exporters.gpu.sample import CallCount, GpuSample, GpuState, Identity, Inventory, Snapshot
+from exporters.pages import Page, PageHolder
 from exporters.sampling import Source
-from exporters.serving import Page, PageHolder
 
 INVENTORY_INTERVAL_S = 5.0
 CALL_DEADLINE_S = 5.0

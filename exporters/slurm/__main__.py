@@ -10,8 +10,9 @@ from typing import Any
 
 from exporters import command_line, exposition, sampling
 from exporters.exposition import Family
+from exporters.pages import Page, PageHolder
 from exporters.sampling import Source
-from exporters.serving import Page, PageHolder, serve
+from exporters.serving import serve
 from exporters.slurm import collect, commands, parse
 
 NAME = "slurm-exporter"
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     listener = command_line.listen_or_exit(NAME, arguments.address)
     pages = PageHolder()
     command_line.in_background(Exporter(interval, pages).run, "rounds")
-    serve(NAME, pages, listener)
+    serve(NAME, {"/metrics": pages}, listener)
     return 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from exporters.serving import Page, parse_address
+from exporters.serving import parse_address
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = b"# HELP a A.\n# TYPE a gauge\na 1\n"
@@ -23,25 +23,28 @@ LONG_S = 60.0
 SERVER = f"""
 import sys, threading
 from exporters import serving
-pages = serving.PageHolder()
+from exporters.pages import Page, PageHolder
+exec(sys.argv[1])
+pages = PageHolder()
 listener = serving.listen("127.0.0.1", 0)
 print(listener.getsockname()[1], flush=True)
 def feed():
     for line in sys.stdin:
         max_age, *problems = line.rstrip("\\n").split("|")
-        pages.put(serving.Page({BODY!r}, problems, float(max_age)))
+        pages.put(Page({BODY!r} * int(sys.argv[2]), problems, float(max_age)))
         print("put", flush=True)
 threading.Thread(target=feed, daemon=True).start()
-serving.serve("a <title>", pages, listener)
+serving.serve("a <title>", {{"/metrics": pages}}, listener)
 """
 
 
 class Server:
     """A process that serves pages on 127.0.0.1."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: str = "", repeat: int = 1) -> None:
+        """settings: statements that change the server's limits; repeat: how often a page has BODY."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
+            [sys.executable, "-c", SERVER, settings, str(repeat)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -50,6 +53,13 @@ class Server:
         )
         assert self.process.stdout
         self.port = int(self.process.stdout.readline())
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     def put(self, max_age: float, *problems: str) -> None:
         assert self.process.stdin
@@ -75,10 +85,8 @@ class Server:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Server]:
-    server = Server()
-    with server.process:
+    with Server() as server:
         yield server
-        server.process.kill()
 
 
 @pytest.fixture
@@ -145,9 +153,7 @@ def test_landing_page(server: Server) -> None:
 def test_http_1_0(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-        answer = b""
-        while data := connection.recv(65536):
-            answer += data
+        answer = rest(connection)
     assert answer.startswith(b"HTTP/1.0 200 OK\r\n")
     assert answer.endswith(b"\r\n\r\n" + BODY)
 
@@ -163,12 +169,10 @@ def test_connection_is_kept_alive(server: Server) -> None:
 
 
 def test_no_page_yet() -> None:
-    server = Server()
-    with server.process:
+    with Server() as server:
         assert server.ask("/metrics")[::2] == (503, b"no data yet\n")
         assert server.ask("/health")[::2] == (503, b"no data yet\n")
         assert server.ask("/")[0] == 200
-        server.process.kill()
 
 
 def test_page_that_is_too_old(server: Server) -> None:
@@ -205,8 +209,7 @@ def test_thousands_of_idle_connections_do_not_stop_a_scrape(server: Server) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_it_though_a_client_is_connected(number: signal.Signals) -> None:
-    server = Server()
-    with server.process, server.connect():
+    with Server() as server, server.connect():
         assert server.ask("/")[0] == 200
         server.process.send_signal(number)
         assert server.process.wait(LONG_S) == 0
@@ -231,10 +234,93 @@ def test_parse_bad_address(text: str) -> None:
         parse_address(text)
 
 
-def test_page_is_compressed_once() -> None:
-    page = Page(BODY, [], LONG_S)
-    assert page.compressed() is page.compressed()
-    assert gzip.decompress(page.compressed()) == BODY
+def test_requests_in_one_piece_are_answered_in_order(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(
+            b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n"
+        )
+        answer = rest(connection)
+    assert answer.count(BODY) == 3
+    assert answer.endswith(b"\r\n\r\nok\n")
+
+
+def test_request_in_single_bytes(server: Server) -> None:
+    with server.connect() as connection:
+        for byte in b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n":
+            connection.sendall(bytes([byte]))
+        assert rest(connection).endswith(b"\r\n\r\nok\n")
+
+
+def test_body_is_never_taken_for_a_request(server: Server) -> None:
+    with server.connect() as connection:
+        hidden = b"GET /metrics HTTP/1.1\r\n\r\n"
+        connection.sendall(b"POST /metrics HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(hidden) + hidden)
+        answer = rest(connection)
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"Connection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"GET /metrics HTTP/2.0\r\n\r\n", 400),
+        (b"GET /metrics HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 20000, 431),
+        (b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_what_is_no_request_is_told_so(server: Server, sent: bytes, status: int) -> None:
+    with server.connect() as connection:
+        connection.sendall(sent)
+        answer = rest(connection)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"Connection: close\r\n" in answer
+    assert server.ask("/metrics")[0] == 200
+
+
+def test_client_that_never_reads_holds_up_nobody_and_is_left() -> None:
+    with Server("serving.ANSWER_S = 0.5\nserving.SWEEP_S = 0.05\n", repeat=100_000) as server:
+        server.put(LONG_S)
+        greedy = [server.connect() for _ in range(20)]
+        for connection in greedy:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(b"GET /metrics HTTP/1.1\r\n\r\n" * 5)
+        assert server.ask("/health")[0] == 200
+        assert len(server.ask("/metrics")[2]) == 100_000 * len(BODY)
+        descriptors = Path(f"/proc/{server.process.pid}/fd")
+        deadline = time.monotonic() + LONG_S
+        while len(list(descriptors.iterdir())) > len(greedy):  # it has some of its own, but not so many
+            assert time.monotonic() < deadline
+        for connection in greedy:
+            connection.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\nHost:"])
+def test_connection_that_does_not_get_on_is_closed(sent: bytes) -> None:
+    with Server("serving.REQUEST_S = 0.2\nserving.SWEEP_S = 0.05\n") as server, server.connect() as connection:
+        connection.sendall(sent)
+        assert rest(connection) == b""
+
+
+def test_idle_connections_make_room_for_new_ones() -> None:
+    with Server("serving.MAX_CONNECTIONS = 20\n") as server:
+        server.put(LONG_S)
+        idle = [server.connect() for _ in range(50)]
+        assert server.ask("/metrics")[0] == 200
+        assert rest(idle[0]) == b""  # those that were idle longest
+        for connection in idle:
+            connection.close()
+
+
+def rest(connection: socket.socket) -> bytes:
+    """All that comes until the other side ends."""
+    answer = b""
+    while data := connection.recv(65536):
+        answer += data
+    return answer
 
 
 @pytest.mark.parametrize("module", ["exporters.gpu", "exporters.slurm"])
