@@ -9,11 +9,14 @@ WORKERS ?= 0
 GPUS ?= 0
 POD ?= head
 TESTS ?=
+CAPTURE ?=
 
 RUNTIME := build/runtime/.ready
 DEV := build/dev/.ready
 BENCH := build/bench/.ready
 FAKE_NVML := build/fake_nvml/libnvidia-ml.so.1
+OLD_BINDINGS := build/old_bindings/.ready
+PROMTOOL := build/promtool/promtool
 NVML_HEADER := build/nvml/nvidia/nvml_dev/include/nvml.h
 BIN := build/dev/bin
 # Pods are started by the same Python that they run.
@@ -60,7 +63,7 @@ imports: $(DEV) ## which module may import which
 	PYTHONPATH=. $(BIN)/lint-imports --no-logo
 
 .PHONY: unit
-unit: $(DEV) $(FAKE_NVML) ## fast tests of single modules
+unit: $(DEV) $(FAKE_NVML) $(OLD_BINDINGS) $(PROMTOOL) ## fast tests of single modules
 	$(BIN)/python -m pytest -m "not system and not image" $(TESTS)
 
 .PHONY: system
@@ -70,6 +73,10 @@ system: need-root pod-programs $(DEV) $(RUNTIME) $(FAKE_NVML) ## real daemons in
 .PHONY: image-test
 image-test: need-root $(DEV) $(FAKE_NVML) ## build the image and run the system tests in containers of it (needs Docker, installs it)
 	@TESTS="$(TESTS)" tests/image/engine.sh tests/image/run.sh
+
+.PHONY: device-test
+device-test: $(DEV) ## the GPU exporter beside nvidia-smi on a machine with an NVIDIA GPU (CAPTURE=FILE keeps what it saw)
+	@CAPTURE="$(CAPTURE)" $(BIN)/python -m tests.device
 
 .PHONY: bench
 bench: need-root pod-programs $(DEV) $(RUNTIME) $(FAKE_NVML) ## boot and recovery times and memory, beside their floors
@@ -146,6 +153,17 @@ $(NVML_HEADER): tests/fake_nvml/requirements.txt
 		--target build/nvml -r tests/fake_nvml/requirements.txt
 	@rm -rf build/nvml-pip
 	@touch $@
+
+$(OLD_BINDINGS): $(wildcard tests/exporters/gpu/old_bindings/*.txt) | $(DEV)
+	@rm -rf $(@D)
+	@for file in $(wildcard tests/exporters/gpu/old_bindings/*.txt); do \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+			--target $(@D)/$$(basename $$file .txt) -r $$file || exit 1; \
+	done
+	@touch $@
+
+$(PROMTOOL):
+	@local/promtool.sh $@
 
 $(FAKE_NVML): $(NVML_HEADER) $(wildcard tests/fake_nvml/*.c tests/fake_nvml/*.h tests/fake_nvml/Makefile)
 	@local/packages.sh cc

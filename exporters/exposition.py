@@ -54,11 +54,32 @@ def single(name: str, help: str, value: float, type: str = "gauge") -> Family:
 
 def render(families: Iterable[Family]) -> bytes:
     """The whole exposition, what cannot be UTF-8 replaced; a family without samples is left out."""
-    parts: list[str] = []
-    for family in families:
-        if not family.samples:
-            continue
-        name = family.name
-        parts.append(f"# HELP {name} {family.help.translate(_HELP_ESCAPES)}\n# TYPE {name} {family.type}\n")
-        parts += [f"{name}{label_text} {value}\n" for label_text, value in family.samples]
-    return "".join(parts).encode("utf-8", "replace")
+    return Renderer().render(families)
+
+
+class Renderer:
+    """Renders one page after the other; a family that is as it was on the page before is not rendered anew."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[Family, bytes]] = {}
+
+    def render(self, families: Iterable[Family]) -> bytes:
+        """See the function of this name."""
+        found: dict[str, tuple[Family, bytes]] = {}
+        parts: list[bytes] = []
+        for family in families:
+            if not family.samples:
+                continue
+            before = self._before.get(family.name)
+            entry = before if before and before[0] == family else (family, _block(family))
+            found[family.name] = entry
+            parts.append(entry[1])
+        self._before = found
+        return b"".join(parts)
+
+
+def _block(family: Family) -> bytes:
+    name = family.name
+    lines = [f"# HELP {name} {family.help.translate(_HELP_ESCAPES)}\n# TYPE {name} {family.type}\n"]
+    lines += [f"{name}{label_text} {value}\n" for label_text, value in family.samples]
+    return "".join(lines).encode("utf-8", "replace")

@@ -7,6 +7,7 @@ not asked again, its last value is withheld, and it comes back by itself when th
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+HEAD_START_S = 0.005
+"""For which a source is read alone: side by side they would only contend for Python's lock."""
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +60,10 @@ class Source(Generic[T]):
         self.max_age = max_age
         self._read = read
         self._doing = doing
-        self._condition = threading.Condition()
-        self._wanted = False
-        self._stopped = False
+        self._lock = threading.Lock()
+        # Both without a condition variable: eight GPUs' would cost more than reading the GPUs.
+        self._orders: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._idle = threading.Lock()  # held, whoever takes it, while a reading is under way
         self._busy_since: float | None = None
         self._hang_counted = False
         self._value: T | None = None
@@ -70,31 +75,28 @@ class Source(Generic[T]):
 
     def request(self) -> None:
         """Ask for a new reading; nothing happens while one is under way."""
-        with self._condition:
-            if self._busy_since is None:
+        if self._idle.acquire(blocking=False):
+            with self._lock:
                 self._busy_since = time.monotonic()
                 self._hang_counted = False
-                self._wanted = True
-                self._condition.notify_all()
+            self._orders.put(True)
 
     def wait(self, until: float) -> None:
-        """Return when no reading is under way, or at a time (monotonic) at the latest."""
-        with self._condition:
-            while self._busy_since is not None:
-                left = until - time.monotonic()
-                if left <= 0 or self._hung(time.monotonic()):
-                    return
-                self._condition.wait(left)
+        """Return when no reading is under way, or at a time (monotonic) at the latest; at once where one hangs."""
+        with self._lock:
+            if self._busy_since is None:
+                return
+            left = min(until, self._busy_since + self.deadline) - time.monotonic()
+        if left > 0 and self._idle.acquire(timeout=left):
+            self._idle.release()
 
     def stop(self) -> None:
         """End the thread once it is idle: this source is not read any more."""
-        with self._condition:
-            self._stopped = True
-            self._condition.notify_all()
+        self._orders.put(False)
 
     def reading(self) -> Reading[T]:
         """The state now."""
-        with self._condition:
+        with self._lock:
             now = time.monotonic()
             age = None if self._value_time is None else now - self._value_time
             error = self._error
@@ -113,19 +115,13 @@ class Source(Generic[T]):
         return self._busy_since is not None and now - self._busy_since > self.deadline
 
     def _run(self) -> None:
-        while True:
-            with self._condition:
-                while not self._wanted:
-                    if self._stopped:
-                        return
-                    self._condition.wait()
-                self._wanted = False
+        while self._orders.get():
             value, error, started = None, "", time.monotonic()
             try:
                 value = self._read()
             except Exception as failure:  # noqa: BLE001  # a source that fails must not end its thread
                 error = str(failure) or type(failure).__name__
-            with self._condition:
+            with self._lock:
                 if error and error != self._error:
                     log.warning("%s: %s", self.name, error)
                 elif not error and (self._error or self._hang_counted) and self._value_time is not None:
@@ -138,23 +134,29 @@ class Source(Generic[T]):
                 else:
                     self._value_time = started
                 self._busy_since = None
-                self._condition.notify_all()
+                self._idle.release()
+
+
+def ask(sources: Sequence[Source[T]], most: float) -> None:
+    """Request new readings, each a little after the one before, and wait for them for so many seconds at the most."""
+    until = time.monotonic() + most
+    head_start = min(HEAD_START_S, most / 10 / max(1, len(sources)))
+    for source in sources:
+        source.request()
+        source.wait(until=time.monotonic() + head_start)
+    for source in sources:
+        source.wait(until)
 
 
 def run_rounds(interval: float, sources: Callable[[], Sequence[Source[T]]], publish: Callable[[], None]) -> None:
-    """For ever: ask all sources at once, wait for those that are not hung, publish. Interval in seconds.
+    """For ever: ask all sources, wait for those that are not hung, publish. Interval in seconds.
 
     A source that has not answered after its deadline or an interval is not waited for: the others are published
     in time, and its last value stands until its deadline or age takes it away.
     """
     tick = time.monotonic()
     while True:
-        current = sources()
-        for source in current:
-            source.request()
-        asked = time.monotonic()
-        for source in current:
-            source.wait(until=asked + min(source.deadline, interval))
+        ask(sources(), interval)
         try:
             publish()
         except Exception:  # a bug in one round must not freeze the page: it ages, and is withheld when it is old

@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -110,6 +111,11 @@ class Metric:
     """Prefix of the constants that give a label's number its name."""
     where: str = field(default="", compare=False)
     """File, line and name, for errors."""
+
+    @cached_property
+    def heard(self) -> bool:
+        """Heard of by events, not read."""
+        return any(isinstance(term, Xid) for value in self.values for term in value.terms)
 
     def format(self, raw: float) -> str | None:
         """A number as it is printed, None where it cannot be right."""

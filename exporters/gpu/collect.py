@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from exporters.exposition import Family
 from exporters.gpu import own
-from exporters.gpu.catalogue import Metric, Xid
+from exporters.gpu.catalogue import Metric
 from exporters.gpu.sample import NO_DRIVER, GpuState, Identity, Snapshot
 from exporters.gpu.xid import meaning
 
@@ -24,18 +24,20 @@ class Options:
 
 def families(snapshot: Snapshot, metrics: Sequence[Metric], options: Options = Options()) -> Iterable[Family]:
     """DCGM's families first, then our own; a GPU without values has no series under DCGM's names."""
-    series = [entry for gpu in snapshot.gpus for entry in _series(gpu, snapshot, options)]
+    series = [
+        (text, values) for gpu in snapshot.gpus for texts, values in _series(gpu, snapshot, options) for text in texts
+    ]
     for metric in metrics:
         if metric.type == "label":
             continue
         samples: list[tuple[str, str]] = []
-        if any(isinstance(term, Xid) for value in metric.values for term in value.terms):
+        if metric.heard:
             samples = [sample for gpu in snapshot.gpus for sample in _xid(gpu, snapshot, options)]
         else:
-            for label_texts, values in series:
-                value = values.get(metric.name)
-                if value is not None:
-                    samples += [(text, value) for text in label_texts]
+            name = metric.name
+            for text, values in series:
+                if name in values:
+                    samples.append((text, values[name]))
         yield Family(metric.name, metric.type, metric.help, samples)
     yield from own.families(snapshot)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from exporters import exposition, sampling
 from exporters.gpu import collect, jobs
-from exporters.gpu.catalogue import Gpm, Metric, Xid
+from exporters.gpu.catalogue import Gpm, Metric
+from exporters.gpu.nvml import calls
 from exporters.gpu.nvml.driver import Driver
 from exporters.gpu.nvml.events import Listener
 from exporters.gpu.nvml.reader import Reader, Sampler
@@ -61,11 +62,10 @@ class Exporter:
             doing=lambda: self._driver.calls.current,
         )
         self._gpus: dict[str, tuple[Identity, Source[GpuSample], Reader]] = {}
+        self._renderer = exposition.Renderer()
         self._most_seen = 0
         self._down_since: dict[str, float] = {}
-        self._wants_xids = any(
-            isinstance(term, Xid) for metric in setup.metrics for value in metric.values for term in value.terms
-        )
+        self._wants_xids = any(metric.heard for metric in setup.metrics)
 
     def run(self) -> None:
         """Sample for ever."""
@@ -167,20 +167,12 @@ class Exporter:
             return {}  # no job has been there yet
 
     def _calls(self) -> dict[str, CallCount]:
-        found: dict[str, CallCount] = {}
         readers = [reader.calls for _, _, reader in self._gpus.values()]
-        for calls in (*self._driver.all_calls(), self._events.calls, *readers):
-            for name, count in calls.counts().items():
-                before = found.get(name, CallCount(0, 0.0))
-                errors = {error: before.errors.get(error, 0) + number for error, number in count.errors.items()}
-                found[name] = CallCount(
-                    before.calls + count.calls, before.seconds + count.seconds, {**before.errors, **errors}
-                )
-        return found
+        return calls.total((*self._driver.all_calls(), self._events.calls, *readers))
 
     def _publish(self) -> None:
         snapshot = self.snapshot()
-        body = exposition.render(collect.families(snapshot, self._setup.metrics, self._setup.options))
+        body = self._renderer.render(collect.families(snapshot, self._setup.metrics, self._setup.options))
         max_age = 2 * self._setup.interval + 2 * CALL_DEADLINE_S
         self._pages.put(Page(body, collect.problems(snapshot), max_age=max_age))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporters.exposition import CONTENT_TYPE, Family, labels, number, render, single
+from exporters.exposition import CONTENT_TYPE, Family, Renderer, labels, number, render, single
 
 
 def test_golden() -> None:
@@ -82,3 +82,19 @@ def test_no_labels() -> None:
 
 def test_content_type() -> None:
     assert CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_every_page_is_what_it_would_be_alone() -> None:
+    """Whatever was on the page before."""
+    renderer = Renderer()
+    pages: tuple[list[Family], ...] = (
+        [single("a", "A.", 1), single("b", "B.", 2)],
+        [single("a", "A.", 1), single("b", "B.", 3)],
+        [single("b", "B.", 3), single("c", "C.", 4)],
+        [single("a", "Another A.", 1), Family("b", "gauge", "B."), single("c", "C.", 4, "counter")],
+        [],
+        [Family("b", "gauge", "B.", [('{x="1"}', "3")]), single("a", "A.", 1)],
+        [Family("b", "gauge", "B.", [('{x="2"}', "3")]), single("a", "A.", 1)],
+    )
+    for page in pages:
+        assert renderer.render(page) == render(page)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from exporters.sampling import Source, run_rounds
+from exporters.sampling import ask as ask_all
 
 LONG_S = 60.0
 """Longer than any test takes."""
@@ -238,6 +239,21 @@ def test_a_slow_source_keeps_no_round_from_being_published_in_time(fake: Fake) -
     slow.go.set()
     assert time.monotonic() - began < LONG_S / 2
     assert (fake.reads, slow.reads, late.reading().failures) == (3, 1, 0)
+
+
+def test_those_behind_one_that_takes_long_are_asked_meanwhile() -> None:
+    slow, fast = Fake(), [Fake() for _ in range(8)]
+    slow.go.clear()
+    late = source(slow)
+    others = [source(one) for one in fast]
+
+    def release() -> None:
+        until(lambda: all(one.reads for one in fast))
+        slow.go.set()
+
+    threading.Thread(target=release).start()
+    ask_all([late, *others], LONG_S)
+    assert [one.reading().error for one in (late, *others)] == [""] * 9
 
 
 def test_what_hangs_is_named(fake: Fake, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,14 +1,20 @@
 /* Events: an XID is delivered for each step that a GPU's xid_seq in the state file grows. */
+#define _GNU_SOURCE /* ppoll */
 #include "fake.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
-#define POLL_US 10000.0
+#define POLL_US 10000.0 /* where the state file's folder cannot be watched */
 #define MAX_XIDS 64
 
 struct nvmlEventSet_st {
     pthread_mutex_t lock;
+    int folder; /* inotify's: tells when something in the state file's folder changed; -1: it cannot be watched */
     long long generation;
     size_t count;
     struct {
@@ -17,6 +23,41 @@ struct nvmlEventSet_st {
         u64 seen; /* the last xid_seq: what happened before the registration is not delivered */
     } watched[MAX_GPUS];
 };
+
+/* The folder of the file itself, which the path may be a link to. */
+static int watch_folder(void)
+{
+    char *path = realpath(state_path(), NULL);
+    char *slash = path ? strrchr(path, '/') : NULL;
+    int file = slash ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
+    if (file >= 0) {
+        slash[slash == path] = '\0';
+        unsigned int changes = IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_MODIFY | IN_DELETE | IN_DELETE_SELF;
+        if (inotify_add_watch(file, path, changes) < 0) {
+            close(file);
+            file = -1;
+        }
+    }
+    free(path);
+    return file;
+}
+
+/* Blocks as the driver does, until the file may have changed; then until no call goes by the old one. */
+static void pause_for_change(int folder, u64 longest_us)
+{
+    if (folder < 0) {
+        pause_us((double)longest_us < POLL_US ? (double)longest_us : POLL_US);
+        return;
+    }
+    struct pollfd wanted = {.fd = folder, .events = POLLIN};
+    struct timespec longest = {(time_t)(longest_us / 1000000), (long)(longest_us % 1000000) * 1000};
+    if (ppoll(&wanted, 1, &longest, NULL) <= 0)
+        return;
+    char changes[4096];
+    while (read(folder, changes, sizeof changes) > 0)
+        ;
+    pause_us(LOOK_EVERY_US);
+}
 
 nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set)
 {
@@ -29,6 +70,7 @@ nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set)
     } else {
         pthread_mutex_init(&made->lock, NULL);
         made->generation = library_generation();
+        made->folder = watch_folder();
         *set = made;
     }
     return end(&call);
@@ -39,6 +81,8 @@ nvmlReturn_t nvmlEventSetFree(nvmlEventSet_t set)
     Call call;
     if (!begin_global(&call, __func__, set))
         return call.result;
+    if (set->folder >= 0)
+        close(set->folder);
     pthread_mutex_destroy(&set->lock);
     free(set);
     return end(&call);
@@ -136,8 +180,7 @@ static nvmlReturn_t wait_for(nvmlEventSet_t set, nvmlEventData_t *data, unsigned
         u64 now = monotonic_us();
         if (end(&call) != NVML_ERROR_TIMEOUT || now >= deadline)
             return call.result;
-        double left = (double)(deadline - now);
-        pause_us(left < POLL_US ? left : POLL_US);
+        pause_for_change(set->folder, deadline - now);
     }
 }
 

@@ -75,6 +75,9 @@ typedef struct {
     unsigned int gpu_count;
 } State;
 
+#define LOOK_EVERY_US 2000 /* control.py waits for as long after each change */
+
+const char *state_path(void);
 const State *state_acquire(void);
 void state_release(const State *state);
 const Gpu *gpu_by_uuid(const State *state, const char *uuid);

@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOOK_EVERY_US 2000 /* control.py waits for as long after each change */
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static State *current;
 static struct stat current_file;
@@ -96,15 +94,19 @@ static bool same_file(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+const char *state_path(void)
+{
+    const char *path = getenv("FAKE_NVML_STATE");
+    return path && path[0] ? path : "/etc/fake-nvml.conf";
+}
+
 static void refresh(void)
 {
     u64 now = monotonic_us();
     if (current && now - looked_at < LOOK_EVERY_US)
         return;
     looked_at = now; /* before the look: what changes from here on is seen LOOK_EVERY_US later at the latest */
-    const char *path = getenv("FAKE_NVML_STATE");
-    if (!path || !path[0])
-        path = "/etc/fake-nvml.conf";
+    const char *path = state_path();
     struct stat found = {0};
     bool exists = stat(path, &found) == 0;
     if (!exists)

@@ -50,6 +50,23 @@ def test_an_xid_wakes_the_one_who_waits(client: Client, fake: FakeNvml) -> None:
     client.value("nvmlEventSetFree(events)")
 
 
+def test_an_xid_wakes_those_whose_path_is_a_link_to_the_file(client: Client, fake: FakeNvml) -> None:
+    link = fake.path.with_name("link")
+    link.symlink_to(fake.path)
+    fake.write(gpus=[{}])
+    linked = Client(client.library, link)
+    try:
+        for process in (client, linked):
+            listen(process, 1)
+            process.value("spawn('xid', '(lambda e: e.eventData)(nvmlEventSetWait_v2(events, 20000))')")
+        fake.raise_xid(0, 79)
+        for process in (client, linked):
+            woken = process.finished("xid", within_s=5)
+            assert woken and woken["value"] == 79
+    finally:
+        linked.end()
+
+
 def test_each_process_gets_each_event_once(client: Client, other: Client, fake: FakeNvml) -> None:
     fake.write(gpus=[{}, {}])
     listen(client, 2)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import pynvml
@@ -40,11 +39,14 @@ class NvmlError(Exception):
     """NVML's own words."""
 
 
+Query = tuple[int, Callable[..., Any], list[Any]]
+"""A number, a function, and its arguments after the handle."""
+
+
 class Calls:
-    """Makes calls and counts them. One per thread that calls NVML; read by any."""
+    """Makes calls and counts them. One per thread that calls NVML, which alone writes; read by any, without a lock."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._counts: dict[str, list[float]] = {}
         self._errors: dict[tuple[str, str], int] = {}
         self._current = ""
@@ -68,25 +70,66 @@ class Calls:
         try:
             return function(*arguments)
         except pynvml.NVMLError as error:
-            with self._lock:
-                key = (name, error_name(error))
-                self._errors[key] = self._errors.get(key, 0) + 1
+            self._refused(name, error)
             raise
         finally:
             seconds = time.perf_counter() - started
             self._current = ""
-            with self._lock:
-                count = self._counts.setdefault(name, [0, 0.0])
+            count = self._counts.get(name) or self._new(name)
+            count[0] += 1
+            count[1] += seconds
+
+    def each(
+        self, handle: Any, queries: Iterable[Query], but: Collection[int]
+    ) -> tuple[dict[int, Any], list[tuple[int, Any]]]:
+        """Answers of many calls on a handle by their numbers, and refusals (ABSENT); raises any other NVMLError.
+
+        As many single calls would give, at half their cost. but: the numbers that are left out.
+        """
+        answers, refusals, counts, clock = {}, [], self._counts, time.perf_counter
+        for number, function, arguments in queries:
+            if number in but:
+                continue
+            self._current = name = function.__name__
+            self._started = started = clock()
+            try:
+                answers[number] = function(handle, *arguments)
+            except pynvml.NVMLError as error:
+                self._refused(name, error)
+                if error.value not in ABSENT:
+                    raise
+                refusals.append((number, error))
+            finally:
+                seconds = clock() - started
+                self._current = ""
+                count = counts.get(name) or self._new(name)
                 count[0] += 1
                 count[1] += seconds
+        return answers, refusals
 
-    def counts(self) -> dict[str, CallCount]:
-        """Calls so far, by function."""
-        with self._lock:
-            found = {name: CallCount(int(count), seconds) for name, (count, seconds) in self._counts.items()}
-            for (name, error), count in self._errors.items():
-                found[name].errors[error] = count
-        return found
+    def _new(self, name: str) -> list[float]:
+        self._counts[name] = count = [0, 0.0]
+        return count
+
+    def _refused(self, name: str, error: pynvml.NVMLError) -> None:
+        key = (name, error_name(error))
+        self._errors[key] = self._errors.get(key, 0) + 1
+
+
+def total(all_calls: Iterable[Calls]) -> dict[str, CallCount]:
+    """Calls so far, by function."""
+    counts: dict[str, list[float]] = {}
+    errors: dict[str, dict[str, int]] = {}
+    for calls in all_calls:
+        # A list of a dict's items is made at once: nothing is added meanwhile.
+        for name, (count, seconds) in list(calls._counts.items()):
+            sums = counts.setdefault(name, [0, 0.0])
+            sums[0] += count
+            sums[1] += seconds
+        for (name, error), count in list(calls._errors.items()):
+            of_name = errors.setdefault(name, {})
+            of_name[error] = of_name.get(error, 0) + count
+    return {name: CallCount(int(count), seconds, errors.get(name, {})) for name, (count, seconds) in counts.items()}
 
 
 def error_name(error: pynvml.NVMLError) -> str:

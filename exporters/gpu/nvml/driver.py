@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pynvml
 
+from exporters import sampling
 from exporters.gpu.catalogue import Call, CallPart, CatalogueError, Metric
 from exporters.gpu.nvml.calls import ABSENT, DRIVER_GONE, Calls, NvmlError
 from exporters.gpu.nvml.resolve import resolve_call
@@ -66,16 +66,13 @@ class Driver:
             raise NvmlError(str(error)) from None
 
     def _look(self, count: int) -> Inventory:
-        """Ask all places at once who is there."""
+        """Ask all places who is there, none waiting for long for another."""
         while len(self._places) < count:
             self._places.append(_Place(self, len(self._places), self._deadline))
         places = self._places[:count]
-        for place in places:
-            place.source.request()
-        asked = time.monotonic()
+        sampling.ask([place.source for place in places], self._deadline)
         found, unreadable = [], {}
         for index, place in enumerate(places):
-            place.source.wait(until=asked + self._deadline)
             reading = place.source.reading()
             if reading.value:
                 found.append(reading.value)

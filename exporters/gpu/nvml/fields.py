@@ -37,12 +37,12 @@ def _narrow(bits: int, width: int, signed: bool = False) -> int | None:
 _TYPES: dict[int, Callable[[int], float | None]] = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: _double,
     pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: lambda bits: _narrow(bits, 32),
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: lambda bits: bits,
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: lambda bits: bits,
     pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: lambda bits: _narrow(bits, 64, signed=True),
     pynvml.NVML_VALUE_TYPE_SIGNED_INT: lambda bits: _narrow(bits, 32, signed=True),
     pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: lambda bits: _narrow(bits, 16),
 }
+_WHOLE = frozenset({pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG, pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG})
+_SUCCESS = pynvml.NVML_SUCCESS
 
 
 class Fields:
@@ -65,7 +65,10 @@ class Fields:
         found: dict[FieldKey, float] = {}
         entries = _ENTRY.iter_unpack(self._array)
         for (key, unsigned), (_, _, _, _, kind, result, bits) in zip(self._fields, entries, strict=True):
-            if result == pynvml.NVML_SUCCESS:
+            if result == _SUCCESS:
+                if kind in _WHOLE:
+                    found[key] = bits & 0xFFFFFFFF if unsigned else bits
+                    continue
                 decode = _TYPES.get(kind)
                 value = bits & 0xFFFFFFFF if unsigned else decode(bits) if decode else None
                 if value is not None:

@@ -38,7 +38,8 @@ class Pair:
         self._query.numMetrics = len(metrics)
         for number, metric in enumerate(metrics):
             self._query.metrics[number].metricId = metric
-        self._metrics = metrics
+        # Each look into the query makes new objects.
+        self._answers = [(metric, self._query.metrics[number]) for number, metric in enumerate(metrics)]
         self._samples: list[Any] = []
         self._taken = 0.0
         self._found: dict[int, float] = {}
@@ -66,10 +67,9 @@ class Pair:
         self._query.sample1, self._query.sample2 = older, newer
         self._calls(pynvml.nvmlGpmMetricsGet, self._query)
         self._found = found = {}
-        for number, metric in enumerate(self._metrics):
-            answer = self._query.metrics[number]
-            if answer.nvmlReturn == pynvml.NVML_SUCCESS and answer.value == answer.value:
-                found[metric] = float(answer.value)
+        for metric, answer in self._answers:
+            if answer.nvmlReturn == pynvml.NVML_SUCCESS and (value := answer.value) == value:
+                found[metric] = value
         return found
 
     def close(self) -> None:

@@ -39,14 +39,8 @@ class MigDevice:
         """Its values; None when it is gone. Raises NVMLError when the GPU fails."""
         answers = Answers()
         try:
-            for number, function, arguments in self._plan.calls:
-                try:
-                    answers.calls[number] = calls(function, self._handle, *arguments)
-                except pynvml.NVMLError as error:
-                    if error.value not in ABSENT:
-                        raise
-            if self._pair:
-                answers.gpm = self._pair.read()
+            answers.calls, _ = calls.each(self._handle, self._plan.calls, but=())
+            answers.gpm = self._read_gpm()
         except pynvml.NVMLError as error:
             if error.value == pynvml.NVML_ERROR_GPU_IS_LOST:
                 raise
@@ -55,6 +49,14 @@ class MigDevice:
             return None
         values = self._values.printed(answers)
         return Instance(self._profile, self.gpu_instance_id, self._compute_instance_id, self.uuid, values)
+
+    def _read_gpm(self) -> dict[int, float]:
+        try:
+            return self._pair.read() if self._pair else {}
+        except pynvml.NVMLError as error:
+            if error.value not in ABSENT:
+                raise
+            return {}  # refused: its other readings stand
 
     def close(self) -> None:
         """Give back what NVML holds for it."""

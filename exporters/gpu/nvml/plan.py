@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporters.gpu.catalogue import Call, CallPart, CatalogueError, FieldValue, Gpm, Metric, Value, Xid
+from exporters.gpu.catalogue import Call, CallPart, CatalogueError, FieldValue, Gpm, Metric, Value
 from exporters.gpu.nvml.resolve import constant, resolve_call
 
 FieldKey = tuple[int, int]
@@ -62,6 +62,8 @@ class Plan:
         self.calls: list[tuple[int, Callable[..., Any], list[Any]]] = []
         """Number, function and arguments of each."""
         self._numbers: dict[Call, int] = {}
+        self.spare: dict[int, list[Sum]] = {}
+        """Calls that are no metric's first way, and the first ways of the metrics that may need them."""
         self.fields: list[FieldKey] = []
         self.unsigned: set[FieldKey] = set()
         self.gpm: list[int] = []
@@ -69,7 +71,7 @@ class Plan:
         """Each metric's ways, and what finds the reading of one that is a single term."""
         self.throttle_fields: dict[str, FieldKey] = {}
         for metric in metrics:
-            if metric.type == "label" or any(isinstance(term, Xid) for value in metric.values for term in value.terms):
+            if metric.type == "label" or metric.heard:
                 continue  # read with the inventory, and heard of by events
             try:
                 ways = [
@@ -81,9 +83,27 @@ class Plan:
             except CatalogueError as error:
                 raise CatalogueError(f"{metric.where}: {error}") from None
             self.metrics.append((metric, ways, single))
+        self._find_spare()
         if throttling:
             for reason, name in THROTTLE_FIELDS.items():
                 self.throttle_fields[reason] = self._field((constant(name, "field"), 0))
+
+    def _find_spare(self) -> None:
+        first: set[int] = set()
+        for metric, ways, _ in self.metrics:
+            for way, value in enumerate(metric.values):
+                calls = [term.call for term in (*value.terms, *value.over) if isinstance(term, CallPart)]
+                for number in {self._numbers[call] for call in calls}:
+                    if way:
+                        self.spare.setdefault(number, []).append(ways[0][1])
+                    else:
+                        first.add(number)
+        for number in first & set(self.spare):
+            del self.spare[number]
+
+    def unneeded(self, answers: Answers) -> set[int]:
+        """Calls that are there for what a GPU lacks, and that this one has."""
+        return {number for number, others in self.spare.items() if all(other(answers) is not None for other in others)}
 
     def _sum(self, terms: Sequence[object], metric: Metric) -> Sum:
         parts = [self._term(term, metric) for term in terms]

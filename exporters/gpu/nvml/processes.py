@@ -25,7 +25,8 @@ def listed(calls: Calls, handle: Any) -> tuple[Process, ...]:
         except pynvml.NVMLLibraryMismatchError:
             continue  # an old driver without the newest process list; it is no NVMLError
         except pynvml.NVMLError as error:
-            if error.value not in ABSENT:
+            # INSUFFICIENT_SIZE: more processes have begun between its two calls than there was room for.
+            if error.value not in ABSENT and error.value != pynvml.NVML_ERROR_INSUFFICIENT_SIZE:
                 raise
             continue
         for entry in entries[:MOST]:

@@ -50,6 +50,7 @@ class Reader:
         self._handle: Any = None
         self._values = Values(sampler.plan)
         self._retry: dict[int, float] = {}
+        self._unneeded: set[int] = set()
         self._fields = fields.Fields(sampler.plan.fields, sampler.plan.unsigned)
         self._gpm: gpm.Pair | None = None
         self._gpm_problem = ""
@@ -85,7 +86,7 @@ class Reader:
             self.close()
         self._generation = self._driver.generation
         self._handle = self.calls(pynvml.nvmlDeviceGetHandleByUUID, self._uuid)
-        self._retry = {}
+        self._retry, self._unneeded = {}, set()
         self._gpm, self._gpm_problem, self._gpm_due = None, "", 0.0
         self._instances, self._mig_due = [], 0.0
 
@@ -106,6 +107,7 @@ class Reader:
             if self._gpm_problem and self._gpm_problem != self._gpm_told:
                 self._gpm_told = self._gpm_problem
                 log.info("GPU %s: no profiling (DCGM_FI_PROF_*): %s", self._uuid, self._gpm_problem)
+        self._unneeded = plan.unneeded(answers)
         # A GPU that refuses every single call is not one without readings: it fails.
         if refused and not (answers.calls or answers.fields or answers.gpm):
             raise refused
@@ -119,19 +121,15 @@ class Reader:
 
     def _ask_calls(self, answers: Answers) -> pynvml.NVMLError | None:
         """Make all calls; the last refusal."""
-        now, refused = time.monotonic(), None
-        for number, function, arguments in self._sampler.plan.calls:
-            if self._retry and self._retry.get(number, 0.0) > now:
-                continue
-            try:
-                answers.calls[number] = self.calls(function, self._handle, *arguments)
-            except pynvml.NVMLError as error:
-                if error.value not in ABSENT:
-                    raise
-                if error.value in _NEVER:
-                    self._retry[number] = now + RETRY_S
-                else:
-                    refused = error
+        plan, now, refused = self._sampler.plan, time.monotonic(), None
+        for number in [number for number, due in self._retry.items() if due <= now]:
+            del self._retry[number]
+        answers.calls, refusals = self.calls.each(self._handle, plan.calls, but=self._unneeded.union(self._retry))
+        for number, error in refusals:
+            if error.value in _NEVER:
+                self._retry[number] = now + RETRY_S
+            else:
+                refused = error
         return refused
 
     def _profile(self) -> dict[int, float]:

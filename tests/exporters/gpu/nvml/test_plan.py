@@ -49,6 +49,28 @@ def test_second_way_is_read_anew_each_time() -> None:
     assert values.printed(Answers(gpm={20: 3.0}, fields={(1, 0): 7})) == {"a": "3"}
 
 
+def test_what_is_there_for_lack_of_another_is_not_asked_for_beside_it() -> None:
+    first, second = "nvmlDeviceGetMemoryInfo(nvmlMemory_v2).total", "nvmlDeviceGetMemoryInfo().total"
+    made = plan(f'["{first}", "{second}"]', "gauge")
+    new, old = (number for number, _, _ in made.calls)
+
+    class Memory:
+        total = 5
+
+    assert made.unneeded(Answers(calls={new: Memory(), old: Memory()})) == {old}
+    assert made.unneeded(Answers(calls={old: Memory()})) == set()
+    assert made.unneeded(Answers(calls={new: object(), old: Memory()})) == set()
+    Memory.total = 0xFFFFFFFFFFFFFFFF
+    assert made.unneeded(Answers(calls={new: Memory(), old: Memory()})) == set()
+
+
+def test_what_another_metric_has_first_is_always_asked_for() -> None:
+    text = """metrics:
+      - {name: a, type: gauge, help: A., value: [nvmlDeviceGetPowerUsage(), nvmlDeviceGetFanSpeed()]}
+      - {name: b, type: gauge, help: B., value: nvmlDeviceGetFanSpeed()}"""
+    assert Plan(load(text, "file")).unneeded(Answers(calls={0: 1, 1: 1})) == set()
+
+
 def test_reading_that_is_gone_and_comes_back() -> None:
     values = Values(plan("field(1)", "gauge"))
     assert shown(values, 5) == ["5"]
