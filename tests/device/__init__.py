@@ -1,0 +1,1 @@
+"""The GPU exporter on a machine with a real NVIDIA GPU: make device-test."""
