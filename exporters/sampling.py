@@ -6,6 +6,7 @@ not asked again, its last value is withheld, and it comes back by itself when th
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import threading
@@ -18,7 +19,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 HEAD_START_S = 0.005
-"""For which a source is read alone: side by side they would only contend for Python's lock."""
+"""For which a source is read alone, at least: side by side they would only contend for Python's lock."""
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Source(Generic[T]):
         self._doing = doing
         self._lock = threading.Lock()
         # Both without a condition variable: eight GPUs' would cost more than reading the GPUs.
-        self._orders: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._idle = threading.Lock()  # held, whoever takes it, while a reading is under way
         self._busy_since: float | None = None
         self._hang_counted = False
@@ -73,13 +74,15 @@ class Source(Generic[T]):
         self._failures = 0
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
-    def request(self) -> None:
-        """Ask for a new reading; nothing happens while one is under way."""
-        if self._idle.acquire(blocking=False):
-            with self._lock:
-                self._busy_since = time.monotonic()
-                self._hang_counted = False
-            self._orders.put(True)
+    def request(self, then: Callable[[], None] = lambda: None) -> bool:
+        """Ask for a new reading, and for a call when it has ended; False, and nothing happens, while one is under way."""
+        if not self._idle.acquire(blocking=False):
+            return False
+        with self._lock:
+            self._busy_since = time.monotonic()
+            self._hang_counted = False
+        self._orders.put(then)
+        return True
 
     def wait(self, until: float) -> None:
         """Return when no reading is under way, or at a time (monotonic) at the latest; at once where one hangs."""
@@ -92,7 +95,7 @@ class Source(Generic[T]):
 
     def stop(self) -> None:
         """End the thread once it is idle: this source is not read any more."""
-        self._orders.put(False)
+        self._orders.put(None)
 
     def reading(self) -> Reading[T]:
         """The state now."""
@@ -115,7 +118,7 @@ class Source(Generic[T]):
         return self._busy_since is not None and now - self._busy_since > self.deadline
 
     def _run(self) -> None:
-        while self._orders.get():
+        while then := self._orders.get():
             value, error, started = None, "", time.monotonic()
             try:
                 value = self._read()
@@ -135,15 +138,42 @@ class Source(Generic[T]):
                     self._value_time = started
                 self._busy_since = None
                 self._idle.release()
+            then()
+
+
+class _Turns:
+    """Sources, each begun by the one before it as that ends: half the hand-overs of beginning each from one thread."""
+
+    def __init__(self, sources: Sequence[Source[T]]) -> None:
+        self._sources = sources
+        self._lock = threading.Lock()
+        self.begun = 0
+        self.over = threading.Lock()  # held until all have had their turn
+        self.over.acquire()
+
+    def pass_on(self, turn: int) -> None:
+        """The source of that turn (0: none yet) has ended, or has had its head start: the next one's turn begins."""
+        with self._lock:
+            if turn != self.begun:
+                return  # it has begun before this one ended
+            for source in self._sources[turn:]:
+                self.begun += 1
+                if source.request(functools.partial(self.pass_on, self.begun)):
+                    return
+            self.begun += 1
+            self.over.release()
 
 
 def ask(sources: Sequence[Source[T]], most: float) -> None:
     """Request new readings, each a little after the one before, and wait for them for so many seconds at the most."""
     until = time.monotonic() + most
     head_start = min(HEAD_START_S, most / 10 / max(1, len(sources)))
-    for source in sources:
-        source.request()
-        source.wait(until=time.monotonic() + head_start)
+    turns = _Turns(sources)
+    turns.pass_on(0)
+    begun = turns.begun
+    while not turns.over.acquire(timeout=head_start):
+        turns.pass_on(begun)  # which does nothing where they get on by themselves
+        begun = turns.begun
     for source in sources:
         source.wait(until)
 
