@@ -7,6 +7,8 @@ import math
 import struct
 import sys
 from collections.abc import Callable, Collection, Sequence
+from itertools import compress
+from operator import ne
 from typing import Any
 
 import pynvml
@@ -14,9 +16,9 @@ import pynvml
 from exporters.gpu.nvml.calls import Calls
 from exporters.gpu.nvml.plan import FieldKey
 
-# nvmlFieldValue_t: field, scope, timestamp, latency, type, result, and the eight bytes of the value. Reading it by
-# ctypes, one structure after the other, costs more than all of NVML's calls.
-_ENTRY = struct.Struct("=IIqqIIQ")
+# nvmlFieldValue_t: field, scope, timestamp and latency (left out), type, result, and the eight bytes of the value.
+# Reading it by ctypes, one structure after the other, costs more than all of NVML's calls.
+_ENTRY = struct.Struct("=24xIIQ")
 assert _ENTRY.size == ctypes.sizeof(pynvml.c_nvmlFieldValue_t)
 
 
@@ -37,12 +39,16 @@ def _narrow(bits: int, width: int, signed: bool = False) -> int | None:
 _TYPES: dict[int, Callable[[int], float | None]] = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: _double,
     pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: lambda bits: _narrow(bits, 32),
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: lambda bits: bits,
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: lambda bits: bits,
     pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: lambda bits: _narrow(bits, 64, signed=True),
     pynvml.NVML_VALUE_TYPE_SIGNED_INT: lambda bits: _narrow(bits, 32, signed=True),
     pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: lambda bits: _narrow(bits, 16),
 }
-_WHOLE = frozenset({pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG, pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG})
-_SUCCESS = pynvml.NVML_SUCCESS
+
+
+def _unsigned(bits: int) -> int:
+    return bits & 0xFFFFFFFF
 
 
 class Fields:
@@ -56,25 +62,29 @@ class Fields:
             entry.fieldId, entry.scopeId = field, scope
         self._blank = bytes(self._array)
         self._count = ctypes.c_int32(len(self._fields))
+        self._entries: list[tuple[int, int, int]] = [(-1, -1, -1)] * len(self._fields)
+        self._found: dict[FieldKey, float] = {}
 
     def read(self, calls: Calls, handle: Any) -> dict[FieldKey, float]:
         """The fields that the GPU has; raises NVMLError when it fails."""
         # The driver fills as many of the eight bytes as the type has.
         ctypes.memmove(self._array, self._blank, len(self._blank))
         calls(self._get, handle)
-        found: dict[FieldKey, float] = {}
-        entries = _ENTRY.iter_unpack(self._array)
-        for (key, unsigned), (_, _, _, _, kind, result, bits) in zip(self._fields, entries, strict=True):
-            if result == _SUCCESS:
-                if kind in _WHOLE:
-                    found[key] = bits & 0xFFFFFFFF if unsigned else bits
-                    continue
-                decode = _TYPES.get(kind)
-                value = bits & 0xFFFFFFFF if unsigned else decode(bits) if decode else None
-                if value is not None:
-                    found[key] = value
-            elif result == pynvml.NVML_ERROR_GPU_IS_LOST:
+        entries = list(_ENTRY.iter_unpack(self._array))
+        found = self._found.copy()
+        # Most are what they were a second ago.
+        for (key, unsigned), (kind, result, bits) in compress(
+            zip(self._fields, entries, strict=True), map(ne, entries, self._entries)
+        ):
+            if result == pynvml.NVML_ERROR_GPU_IS_LOST:
                 raise pynvml.NVMLError(result)
+            decode = _unsigned if unsigned else _TYPES.get(kind)
+            value = decode(bits) if decode and result == pynvml.NVML_SUCCESS else None
+            if value is None:
+                found.pop(key, None)
+            else:
+                found[key] = value
+        self._entries, self._found = entries, found
         return found
 
     def _get(self, handle: Any) -> None:

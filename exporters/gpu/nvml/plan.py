@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import ne
 from typing import Any
 
 from exporters.gpu.catalogue import Call, CallPart, CatalogueError, FieldValue, Gpm, Metric, Value
@@ -53,6 +55,12 @@ Sum = Callable[[Answers], float | None]
 Way = tuple[Value, Sum, Sum]
 """A way to a value: its terms, and those that it is divided by."""
 
+Ways = tuple[Metric, list[Way]]
+"""A metric and its ways to a value: the first that the GPU has is taken."""
+
+_CALL, _PART, _FIELD, _GPM, _COMPOUND = range(5)
+"""Kinds of first ways: a whole answer, a part of one, a field value, a GPM metric; or more than a single term."""
+
 
 class Plan:
     """What has to be asked for some metrics, and how the answers become their values."""
@@ -67,9 +75,11 @@ class Plan:
         self.fields: list[FieldKey] = []
         self.unsigned: set[FieldKey] = set()
         self.gpm: list[int] = []
-        self.metrics: list[tuple[Metric, list[Way], Callable[[Answers], Any] | None]] = []
-        """Each metric's ways, and what finds the reading of one that is a single term."""
         self.throttle_fields: dict[str, FieldKey] = {}
+        self.names: list[str] = []
+        """Of all metrics, in the catalogue's order."""
+        kinds: list[list[Ways]] = [[] for _ in range(_COMPOUND + 1)]
+        self._keys: list[list[Any]] = [[] for _ in kinds]
         for metric in metrics:
             if metric.type == "label" or metric.heard:
                 continue  # read with the inventory, and heard of by events
@@ -77,12 +87,16 @@ class Plan:
                 ways = [
                     (value, self._sum(value.terms, metric), self._sum(value.over, metric)) for value in metric.values
                 ]
-                first = metric.values[0]
-                plain = len(first.terms) == 1 and not first.rate and not first.over
-                single = self._term(first.terms[0], metric) if plain else None
+                kind, key = self._first_way(metric)
             except CatalogueError as error:
                 raise CatalogueError(f"{metric.where}: {error}") from None
-            self.metrics.append((metric, ways, single))
+            self.names.append(metric.name)
+            kinds[kind].append((metric, ways))
+            self._keys[kind].append(key)
+        self.compound: list[Ways] = kinds.pop()
+        """Those whose first way is more than a single term."""
+        self.singles: list[Ways] = [entry for of_kind in kinds for entry in of_kind]
+        """The others, in the order of `row`."""
         self._find_spare()
         if throttling:
             for reason, name in THROTTLE_FIELDS.items():
@@ -90,7 +104,7 @@ class Plan:
 
     def _find_spare(self) -> None:
         first: set[int] = set()
-        for metric, ways, _ in self.metrics:
+        for metric, ways in (*self.singles, *self.compound):
             for way, value in enumerate(metric.values):
                 calls = [term.call for term in (*value.terms, *value.over) if isinstance(term, CallPart)]
                 for number in {self._numbers[call] for call in calls}:
@@ -100,6 +114,29 @@ class Plan:
                         first.add(number)
         for number in first & set(self.spare):
             del self.spare[number]
+
+    def _first_way(self, metric: Metric) -> tuple[int, Any]:
+        """Its kind, and what finds its reading in the answers of that kind."""
+        first = metric.values[0]
+        term = first.terms[0]
+        if len(first.terms) > 1 or first.rate or first.over:
+            return _COMPOUND, None
+        if isinstance(term, CallPart):
+            return (_CALL, self._numbers[term.call]) if term.part is None else (_PART, self._term(term, metric))
+        if isinstance(term, FieldValue):
+            return _FIELD, (constant(term.field, "field"), term.scope)
+        assert isinstance(term, Gpm)
+        return _GPM, constant(term.metric, "gpm")
+
+    def row(self, answers: Answers) -> list[Any]:
+        """The readings of all singles; None for what the GPU lacks."""
+        # One Python function call for each would cost as much as all that is done with them.
+        return [
+            *map(answers.calls.get, self._keys[_CALL]),
+            *[part(answers) for part in self._keys[_PART]],
+            *map(answers.fields.get, self._keys[_FIELD]),
+            *map(answers.gpm.get, self._keys[_GPM]),
+        ]
 
     def unneeded(self, answers: Answers) -> set[int]:
         """Calls that are there for what a GPU lacks, and that this one has."""
@@ -149,7 +186,8 @@ def _call_part(call: int, part: str | int | None) -> Callable[[Answers], Any]:
     def found(answers: Answers) -> Any:
         answer: Any = answers.calls.get(call)
         try:
-            return answer[part] if isinstance(part, int) else getattr(answer, part)
+            # nvidia-ml-py's structures have a way of their own to give text, which no number needs and all pay for.
+            return answer[part] if isinstance(part, int) else object.__getattribute__(answer, part)
         except (AttributeError, IndexError, TypeError):
             return None  # there is no answer, or this driver's has no such part
 
@@ -157,19 +195,20 @@ def _call_part(call: int, part: str | int | None) -> Callable[[Answers], Any]:
 
 
 class _Slot:
-    """A metric of one GPU, its last reading and what that was printed as."""
+    """A metric of one GPU, and its place in the row."""
 
-    __slots__ = ("alone", "counts", "metric", "raw", "single", "text", "ways")
+    __slots__ = ("counts", "metric", "place", "ways")
 
-    def __init__(self, metric: Metric, ways: Sequence[Way], single: Callable[[Answers], Any] | None) -> None:
+    def __init__(self, metric: Metric, ways: Sequence[Way], place: int = 0) -> None:
         self.metric = metric
         self.ways = ways
-        self.single = single
-        self.alone = len(ways) == 1
+        self.place = place
         # DCGM types some rates as counters; they may fall.
         self.counts = metric.type == "counter" and not any(value.rate for value, _, _ in ways)
-        self.raw: Any = None
-        self.text: str | None = None
+
+
+_UNSETTLED = object()
+"""In a row: the next reading has to be looked at, also one that is the same."""
 
 
 class Values:
@@ -177,37 +216,46 @@ class Values:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._slots = [_Slot(*entry) for entry in plan.metrics]
+        self._singles = [_Slot(*entry, place) for place, entry in enumerate(plan.singles)]
+        self._compound = [_Slot(*entry) for entry in plan.compound]
+        self._row: list[Any] = [_UNSETTLED] * len(self._singles)
+        self._texts: dict[str, str | None] = dict.fromkeys(plan.names)
         self._rates: dict[tuple[str, int], tuple[float, float]] = {}
         self._counters: dict[str, float] = {}
         self._fallen: dict[str, float] = {}
+        self._throttle_row: list[Any] = []
+        self._throttled: dict[str, int] = {}
 
     def printed(self, answers: Answers) -> Mapping[str, str]:
         """Printed values by metric name."""
-        found: dict[str, str] = {}
-        for slot in self._slots:
-            if slot.single is not None:
-                raw = slot.single(answers)
-                if raw is None and slot.alone:
-                    continue
-                # Most readings are what they were a second ago. Without one, another way may have a new one.
-                if raw is None or slot.text is None or raw != slot.raw:
-                    slot.raw = raw
-                    slot.text = self._text(slot, answers)
-            else:
-                slot.text = self._text(slot, answers)
-            if slot.text is not None:
-                found[slot.metric.name] = slot.text
-        return found
+        row = self._plan.row(answers)
+        # Most readings are what they were a second ago.
+        for slot in compress(self._singles, map(ne, row, self._row)):
+            by_first_way = self._print(slot, answers)
+            if not by_first_way and (row[slot.place] is not None or len(slot.ways) > 1):
+                row[slot.place] = _UNSETTLED  # another way may have a new value; a counter that fell may go on
+        for slot in self._compound:
+            self._print(slot, answers)
+        self._row = row
+        return {name: text for name, text in self._texts.items() if text is not None}
 
-    def _text(self, slot: _Slot, answers: Answers) -> str | None:
-        raw = self._first(slot.metric, slot.ways, answers)
-        if raw is None or (slot.counts and not self._goes_on(slot.metric.name, raw)):
-            return None
-        return slot.metric.format(raw)
+    def _print(self, slot: _Slot, answers: Answers) -> bool:
+        """Whether there is a value that the first way gave."""
+        metric = slot.metric
+        way, raw = self._first(metric, slot.ways, answers)
+        right = raw is not None and (not slot.counts or self._goes_on(metric.name, raw))
+        self._texts[metric.name] = metric.format(raw) if right and raw is not None else None
+        return way == 0 and self._texts[metric.name] is not None
 
     def throttled(self, answers: Answers, driver_version: str) -> Mapping[str, int]:
         """Nanoseconds by reason."""
+        row = [driver_version, *map(answers.fields.get, self._plan.throttle_fields.values())]
+        if row != self._throttle_row or self._fallen:  # what fell may go on
+            self._throttle_row = row
+            self._throttled = self._throttled_anew(answers, driver_version)
+        return self._throttled
+
+    def _throttled_anew(self, answers: Answers, driver_version: str) -> dict[str, int]:
         major = driver_version.partition(".")[0]
         old = not major.isdigit() or int(major) < NEW_FIELDS_DRIVER
         return {
@@ -218,20 +266,21 @@ class Values:
             and self._goes_on(f"throttled by {reason}", answers.fields[key])
         }
 
-    def _first(self, metric: Metric, ways: Sequence[Way], answers: Answers) -> float | None:
+    def _first(self, metric: Metric, ways: Sequence[Way], answers: Answers) -> tuple[int, float | None]:
+        """The number of the first way that the GPU has, and its value."""
         for number, (value, terms, over) in enumerate(ways):
             total = terms(answers)
             if total is None:
                 continue
             if value.rate:
                 rate = self._rate((metric.name, number), total, answers.time)
-                return None if rate is None else rate * value.scale
+                return number, None if rate is None else rate * value.scale
             if value.over:
                 whole = over(answers)
-                return total / whole * value.scale if whole else None
+                return number, total / whole * value.scale if whole else None
             # Exact where it can be: a count of bytes divided by 2**20 is rounded down, not to the nearest double.
-            return total if value.scale == 1.0 else total * value.scale
-        return None
+            return number, total if value.scale == 1.0 else total * value.scale
+        return len(ways), None
 
     def _rate(self, key: tuple[str, int], total: float, now: float) -> float | None:
         before = self._rates.get(key)
