@@ -146,6 +146,7 @@ def build(
         "jupyter": hardware.jupyter,
         "jupyter_port": str(JUPYTER_PORT),
         "jupyter_token": sessions.JUPYTER_TOKEN,
+        "jupyter_origins": shlex.join(_jupyter_origins(settings)),
         "work_folder": WORKSPACE if hardware.workspace_is_volume else "/root",
     }
     launcher = [paths.python, "-I", "-S", f"{paths.code}/bootstrap/launch.py"]
@@ -251,6 +252,14 @@ def _hosts_block(
         controller = "gpu-watchdog-head"
         lines.append(f"{controller_host} {controller}")
     return "".join(f"{line}\n" for line in lines), controller
+
+
+def _jupyter_origins(settings: Settings) -> list[str]:
+    """Of pages on other hosts Jupyter answers those of this pod's own address at RunPod's proxy, where it has one."""
+    if not settings.pod_id:
+        return []
+    host = f"{settings.pod_id}-{JUPYTER_PORT}.proxy.runpod.net".replace(".", "[.]")
+    return [f"--ServerApp.allow_origin_pat=https://{host}$"]
 
 
 def _is_name(hostname: str) -> bool:

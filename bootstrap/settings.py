@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,8 @@ class Settings:
     """RUNPOD_MEM_GB in MiB, where it is a number."""
     gpu_hint: int | None = None
     """RUNPOD_GPU_COUNT, where it is a number."""
+    pod_id: str | None = None
+    """RUNPOD_POD_ID, where it is one: the first part of the proxy's host names."""
 
 
 def read(environ: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
@@ -87,6 +90,7 @@ def read(environ: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
         cpu_hint=_hint(environ.get("RUNPOD_CPU_COUNT", ""), 1),
         memory_hint_mb=_hint(environ.get("RUNPOD_MEM_GB", ""), 1024),
         gpu_hint=_hint(environ.get("RUNPOD_GPU_COUNT", ""), 1),
+        pod_id=_pod_id(environ.get("RUNPOD_POD_ID", "")),
     )
     if settings.role is None and "NODE_ROLE" not in named_wrong:
         problems.append(Problem("NODE_ROLE", "is not set", "Set it to head or to worker"))
@@ -119,6 +123,10 @@ def _hint(text: str, unit: int) -> int | None:
     except ValueError:
         return None
     return int(number * unit) if 0 < number < 1_000_000 else None
+
+
+def _pod_id(text: str) -> str | None:
+    return text if re.fullmatch("[a-z0-9]+", text) else None
 
 
 def fixed_ports(settings: Settings) -> dict[int, str]:

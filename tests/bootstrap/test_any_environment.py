@@ -39,6 +39,7 @@ GOOD = {
     "JUPYTER_PASSWORD": ("pw-8u1-pw",),
     "SESSION_ENV": ("HF_TOKEN", "MUNGE_KEY,JUPYTER_PASSWORD"),
     "HF_TOKEN": ("hf_1",),
+    "RUNPOD_POD_ID": ("abc123def456",),
     "ANY": ("text",),
 }
 NASTY = st.text(st.sampled_from("\n\r\t\x0b\x1b\x7f\x85\u2028 %;#'\"`[](){}\\=:,./@-_$aZ0"), max_size=8)

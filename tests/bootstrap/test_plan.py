@@ -184,9 +184,10 @@ def test_environment_that_is_no_text_is_written_as_it_is() -> None:
     assert b"export A='caf\xe9\n'\n" in written
 
 
-def program(name: str, hardware: Hardware) -> dict[str, str]:
+def program(name: str, hardware: Hardware, **environ: str) -> dict[str, str]:
     """A program's options in a pod with sessions, as supervisord reads them."""
-    text = files(build({**WORKER, **SESSIONS, "NODE_NAME": "w1"}, hardware))[f"{plan.PROGRAMS_FOLDER}/{name}.conf"]
+    made = build({**WORKER, **SESSIONS, "NODE_NAME": "w1", **environ}, hardware)
+    text = files(made)[f"{plan.PROGRAMS_FOLDER}/{name}.conf"]
     return supervisord.sections(text)[f"program:{name}"]
 
 
@@ -218,15 +219,25 @@ def test_jupyter_starts_where_the_work_is_and_gets_its_token_by_a_file(volume: b
     [
         ("https://abc123def456-8888.proxy.runpod.net", True),
         ("http://abc123def456-8888.proxy.runpod.net", False),
-        ("https://example.com/https://abc-8888.proxy.runpod.net", False),
-        ("https://abc-8888.proxy-runpod.net", False),
-        ("https://abc-8888.proxy.runpod.net.example.com", False),
+        ("https://example.com/https://abc123def456-8888.proxy.runpod.net", False),
+        ("https://abc123def456-8888.proxy-runpod.net", False),
+        ("https://abc123def456-8888.proxy.runpod.net.example.com", False),
+        ("https://abc123def456-8888xproxy.runpod.net", False),
+        ("https://abc123def456-8000.proxy.runpod.net", False),
+        ("https://another12345-8888.proxy.runpod.net", False),
+        ("https://xabc123def456-8888.proxy.runpod.net", False),
     ],
 )
-def test_jupyter_answers_pages_of_the_proxy_only(origin: str, allowed: bool) -> None:
-    words = supervisord.argv(program("jupyter", WITH_SESSIONS)["command"])
+def test_jupyter_answers_pages_of_this_pods_proxy_only(origin: str, allowed: bool) -> None:
+    words = supervisord.argv(program("jupyter", WITH_SESSIONS, RUNPOD_POD_ID="abc123def456")["command"])
     (pattern,) = (word.partition("=")[2] for word in words if word.startswith("--ServerApp.allow_origin_pat="))
     assert bool(re.match(pattern, origin)) is allowed
+
+
+@pytest.mark.parametrize("pod", ["", "a|.*", "[a-z]+", "abc.def", "ABC", "a b", "abc\n", "é"])
+def test_jupyter_answers_no_foreign_page_where_the_pod_has_no_id(pod: str) -> None:
+    words = supervisord.argv(program("jupyter", WITH_SESSIONS, RUNPOD_POD_ID=pod)["command"])
+    assert not [word for word in words if "origin" in word]
 
 
 def test_health_finds_what_the_plan_wrote() -> None:

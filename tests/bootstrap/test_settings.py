@@ -45,6 +45,7 @@ def test_everything_set() -> None:
         "SLURM_EXPORTER_PORT": "1002",
         "RUNPOD_CPU_COUNT": "12",
         "RUNPOD_MEM_GB": "31.5",
+        "RUNPOD_POD_ID": "abc123def456",
     }
     assert read(environ) == (
         Settings(
@@ -66,6 +67,7 @@ def test_everything_set() -> None:
             slurm_exporter_port=1002,
             cpu_hint=12,
             memory_hint_mb=32256,
+            pod_id="abc123def456",
         ),
         [],
     )
