@@ -1,7 +1,7 @@
 """What people who log in get: sshd's configuration and the environment that their sessions see. Pure.
 
 Sessions see the pod's environment without its secrets. Which variables are secrets can only be told by their names
-and, for addresses with a password, by their values.
+and by values that can hardly be anything else: addresses and connection strings with a password, private keys, tokens.
 """
 
 from __future__ import annotations
@@ -29,10 +29,16 @@ if [ -r {ENVIRONMENT} ]; then . {ENVIRONMENT}; fi
 
 # The words of a name, without a number at the end; API keys are also written in one word.
 _SECRET_WORD = re.compile(
-    r"(?:.*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PWD)S?|PASS|PASSPHRASE|CREDENTIALS?|AUTH|PAT|PRIVATE)\d*"
+    r"(?:.*(?:(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PWD|COOKIE|CREDENTIAL)S?|CREDS|(?<!COM)(?<!BY)(?<!OVER)PASS)"
+    r"|PASSPHRASE|CRED|AUTH|PAT|PRIVATE)\d*"
 )
-# user:password@, or a token in the place of the user, which is longer than names are.
-_ADDRESS_WITH_PASSWORD = re.compile(r"://(?:[^/\s@]*:[^/\s@]+|[^/\s@]{20,})@")
+# An address with user:password@, or a token in the place of the user, which is longer than names are.
+_ADDRESS = r"://(?:[^/\s@]*:[^/\s@]+|[^/\s@]{20,})@"
+# Of ADO, ODBC, libpq and Azure.
+_CONNECTION_STRING = r"(?i:(?:^|[;?&\s])(?:password|pwd|accountkey|sharedaccesskey)\s*=\s*[^;\s])"
+# JSON in base64: a JSON web token, or what a registry's client keeps.
+_JSON = r"(?:^|\s)eyJ[A-Za-z0-9_-]{8}"
+_SECRET_VALUE = re.compile("|".join([_ADDRESS, _CONNECTION_STRING, _JSON, "PRIVATE KEY-----"]))
 # Each session has its own; some are read-only in bash.
 _READ_ONLY = {"UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS"}
 _OWN = {"HOME", "HOSTNAME", "PWD", "OLDPWD", "SHLVL", "TERM", "USER", "LOGNAME", "SHELL", "MAIL", "_"}
@@ -40,9 +46,9 @@ _OURS = {variable.name for variable in VARIABLES if variable.secret}
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Whether a variable's name, or a password in its value, says that it is a secret."""
+    """Whether a variable's name or what its value holds says that it is a secret."""
     words = name.upper().split("_")
-    return any(_SECRET_WORD.fullmatch(word) for word in words) or bool(_ADDRESS_WITH_PASSWORD.search(value))
+    return any(_SECRET_WORD.fullmatch(word) for word in words) or bool(_SECRET_VALUE.search(value))
 
 
 def environment(environ: Mapping[str, str], shown: Collection[str] = ()) -> tuple[dict[str, str], list[str]]:

@@ -33,7 +33,16 @@ SECRETS = (
     "PGPASSWORD",
     "DB_PASSWD",
     "SMTP_PASS",
+    "SSHPASS",
+    "PGPASS",
+    "MYPASS",
+    "MYPASS2",
     "SSH_PASSPHRASE",
+    "GCP_CREDS",
+    "DOCKERCREDS",
+    "CRED",
+    "COOKIE",
+    "SESSION_COOKIES",
     "REGISTRY_AUTH",
     "MY_PRIVATE_THING",
     "MUNGE_KEY_FILE",
@@ -54,6 +63,10 @@ NO_SECRETS = (
     "COMPASS",
     "PASSENGER_HOME",
     "BYPASS",
+    "PROXY_BYPASS",
+    "OVERPASS_URL",
+    "SACRED",
+    "INCREDIBLE",
     "SECRETARY",
     "RUNPOD_POD_ID",
     "RUNPOD_PUBLIC_IP",
@@ -70,6 +83,19 @@ ADDRESSES = (
     "see https://me:ghp_x@github.com/me/x.git",
     "http://a.example, amqp://me:pw@queue",
 )
+SECRET_VALUES = (
+    "-----BEGIN OPENSSH PRIVATE " + "KEY-----\nb3BlbnNzaC1rZXk=\n",
+    "here: -----BEGIN RSA PRIVATE " + "KEY-----MIIE",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+    "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+    "Server=tcp:db,1433;User ID=me;Password=pw;Encrypt=true",
+    "host=db user=me password=pw dbname=x",
+    "Server=db;Uid=me;Pwd=pw;",
+    "Password = 'pw'",
+    "jdbc:postgresql://db/x?user=me&password=pw",
+    "DefaultEndpointsProtocol=https;AccountName=me;AccountKey=a2V5==;EndpointSuffix=core.windows.net",
+    "Endpoint=sb://x.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=a2V5=",
+)
 NO_SECRET_VALUES = (
     "",
     "https://pypi.org/simple",
@@ -81,6 +107,13 @@ NO_SECRET_VALUES = (
     "https://example.org:8080/@me:you",
     "10.0.0.5:6817",
     "me:pw@host",
+    "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
+    "heyJude",
+    "Endpoint=sb://x.servicebus.windows.net/;SharedAccessKeyName=Root",
+    "Server=db;Password=;Encrypt=true",
+    "PasswordAuthentication=no",
+    "--ask-password --user=me",
 )
 # An environment holds bytes without NUL; Python shows those that are not UTF-8 as lone surrogates.
 ANY = st.one_of(
@@ -103,6 +136,12 @@ def test_name_of_no_secret(name: str) -> None:
 @pytest.mark.parametrize("value", ADDRESSES)
 def test_address_with_a_password(value: str) -> None:
     assert sessions.looks_secret("DATABASE_URL", value)
+
+
+@pytest.mark.parametrize("value", SECRET_VALUES)
+@pytest.mark.parametrize("name", ["A", "CONFIG", "DATABASE_URL"])
+def test_value_that_is_a_secret(name: str, value: str) -> None:
+    assert sessions.looks_secret(name, value)
 
 
 @pytest.mark.parametrize("value", NO_SECRET_VALUES)
