@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -16,14 +16,13 @@ _LABEL_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 _HELP_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """One metric: samples are (labels as `labels` renders them, value as `number` or a fixed format prints it)."""
 
     name: str
     type: str
     help: str
-    samples: Sequence[tuple[str, str]] = field(default_factory=list)
+    samples: Sequence[tuple[str, str]] = ()
 
 
 def labels(pairs: Mapping[str, str]) -> str:

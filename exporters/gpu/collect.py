@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from exporters.exposition import Family
+from exporters.exposition import Family, labels
 from exporters.gpu import own
 from exporters.gpu.catalogue import Metric
 from exporters.gpu.sample import NO_DRIVER, GpuState, Identity, Snapshot
 from exporters.gpu.xid import meaning
+
+Pairs = tuple[tuple[str, str], ...]
+"""Labels and their values."""
 
 
 @dataclass(frozen=True)
@@ -24,83 +28,84 @@ class Options:
 
 def families(snapshot: Snapshot, metrics: Sequence[Metric], options: Options = Options()) -> Iterable[Family]:
     """DCGM's families first, then our own; a GPU without values has no series under DCGM's names."""
-    series = [
-        (text, values) for gpu in snapshot.gpus for texts, values in _series(gpu, snapshot, options) for text in texts
-    ]
-    for metric in metrics:
-        if metric.type == "label":
-            continue
-        samples: list[tuple[str, str]] = []
-        if metric.heard:
-            samples = [sample for gpu in snapshot.gpus for sample in _xid(gpu, snapshot, options)]
-        else:
+    return Collector(metrics, options).families(snapshot)
+
+
+class Collector:
+    """Makes the families of one snapshot after the other; one that is as it was before is the same object."""
+
+    def __init__(self, metrics: Sequence[Metric], options: Options) -> None:
+        self._metrics = [metric for metric in metrics if metric.type != "label"]
+        self._options = options
+        self._texts: list[str] = []
+        self._before: dict[str, tuple[list[str | None], Family]] = {}
+        """Of each metric the values of all series, and its family."""
+
+    def families(self, snapshot: Snapshot) -> Iterable[Family]:
+        """See the function of this name."""
+        series = [
+            (text, values) for gpu in snapshot.gpus for texts, values in self._series(gpu, snapshot) for text in texts
+        ]
+        texts = [text for text, _ in series]
+        if texts != self._texts:
+            self._texts, self._before = texts, {}
+        looks = [values.get for _, values in series]
+        for metric in self._metrics:
             name = metric.name
-            for text, values in series:
-                if name in values:
-                    samples.append((text, values[name]))
-        yield Family(metric.name, metric.type, metric.help, samples)
-    yield from own.families(snapshot)
+            if metric.heard:
+                samples = [sample for gpu in snapshot.gpus for sample in self._xid(gpu, snapshot)]
+                yield Family(name, metric.type, metric.help, samples)
+                continue
+            column = [look(name) for look in looks]
+            before = self._before.get(name)
+            if before is None or before[0] != column:
+                samples = [(text, value) for text, value in zip(texts, column, strict=True) if value is not None]
+                before = self._before[name] = column, Family(name, metric.type, metric.help, samples)
+            yield before[1]
+        yield from own.families(snapshot)
+
+    def _series(self, gpu: GpuState, snapshot: Snapshot) -> list[tuple[list[str], Mapping[str, str]]]:
+        """The label texts and values of a GPU and of each of its MIG instances."""
+        if gpu.sample is None:
+            return []
+        found = [(self._label_texts(gpu, snapshot, gpu.jobs), gpu.sample.values)]
+        for instance in gpu.sample.instances:
+            names = (("GPU_I_PROFILE", instance.profile), ("GPU_I_ID", str(instance.gpu_instance_id)))
+            jobs = gpu.instance_jobs.get(instance.gpu_instance_id) or gpu.jobs
+            found.append((self._label_texts(gpu, snapshot, jobs, instance=names), instance.values))
+        return found
+
+    def _xid(self, gpu: GpuState, snapshot: Snapshot) -> list[tuple[str, str]]:
+        if gpu.xids is None or gpu.sample is None:
+            return []
+        code = str(gpu.xids.last)
+        extra = (("err_code", code), ("err_msg", meaning(gpu.xids.last)))
+        return [(text, code) for text in self._label_texts(gpu, snapshot, gpu.jobs, attributes=extra)]
+
+    def _label_texts(
+        self, gpu: GpuState, snapshot: Snapshot, jobs: Sequence[str], instance: Pairs = (), attributes: Pairs = ()
+    ) -> list[str]:
+        """One label text, or one for each job where series are duplicated."""
+        each = [attributes]
+        if self._options.duplicate_jobs and jobs:
+            each = [(*attributes, ("hpc_job", job)) for job in jobs]
+        hostname = (self._options.hostname_label, snapshot.hostname)
+        return [_label_text(gpu.identity, instance, hostname, more) for more in each]
 
 
-def _series(gpu: GpuState, snapshot: Snapshot, options: Options) -> list[tuple[list[str], Mapping[str, str]]]:
-    """The label texts and values of a GPU and of each of its MIG instances."""
-    if gpu.sample is None:
-        return []
-    found = [(_texts(gpu, snapshot, options), gpu.sample.values)]
-    for instance in gpu.sample.instances:
-        names = {"GPU_I_PROFILE": instance.profile, "GPU_I_ID": str(instance.gpu_instance_id)}
-        jobs = gpu.instance_jobs.get(instance.gpu_instance_id) or gpu.jobs
-        found.append((_texts(gpu, snapshot, options, names, jobs=jobs), instance.values))
-    return found
-
-
-def _xid(gpu: GpuState, snapshot: Snapshot, options: Options) -> list[tuple[str, str]]:
-    if gpu.xids is None or gpu.sample is None:
-        return []
-    code = gpu.xids.last
-    extra = {"err_code": str(code), "err_msg": meaning(code)}
-    return [(text, str(code)) for text in _texts(gpu, snapshot, options, attributes=extra)]
-
-
-def _texts(
-    gpu: GpuState,
-    snapshot: Snapshot,
-    options: Options,
-    instance: Mapping[str, str] | None = None,
-    attributes: Mapping[str, str] | None = None,
-    jobs: Sequence[str] | None = None,
-) -> list[str]:
-    """One label text, or one for each job where series are duplicated."""
-    jobs = gpu.jobs if jobs is None else jobs
-    if options.duplicate_jobs and jobs:
-        each = [{**(attributes or {}), "hpc_job": job} for job in jobs]
-        return [_text(gpu, snapshot, options, instance, more) for more in each]
-    return [_text(gpu, snapshot, options, instance, attributes)]
-
-
-def _text(gpu: GpuState, snapshot: Snapshot, options: Options, *more: Mapping[str, str] | None) -> str:
-    return own.label_text(tuple(gpu_labels(gpu.identity, snapshot, options, *more).items()))
-
-
-def gpu_labels(
-    identity: Identity,
-    snapshot: Snapshot,
-    options: Options,
-    instance: Mapping[str, str] | None = None,
-    attributes: Mapping[str, str] | None = None,
-) -> dict[str, str]:
+@lru_cache(maxsize=4096)
+def _label_text(identity: Identity, instance: Pairs, hostname: tuple[str, str], attributes: Pairs) -> str:
     """dcgm-exporter's labels in its order (internal/pkg/rendermetrics)."""
-    return {
-        "gpu": str(identity.index),
-        "UUID": identity.uuid,
-        "pci_bus_id": identity.pci_bus_id,
-        "device": f"nvidia{identity.minor}",
-        "modelName": identity.model,
-        **(instance or {}),
-        options.hostname_label: snapshot.hostname,
-        **dict(identity.labels),
-        **dict(sorted((attributes or {}).items())),
-    }
+    return labels(
+        {
+            "gpu": str(identity.index),
+            "UUID": identity.uuid,
+            "pci_bus_id": identity.pci_bus_id,
+            "device": f"nvidia{identity.minor}",
+            "modelName": identity.model,
+            **dict((*instance, hostname, *identity.labels, *sorted(attributes))),
+        }
+    )
 
 
 def problems(snapshot: Snapshot) -> list[str]:

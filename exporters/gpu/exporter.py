@@ -62,6 +62,7 @@ class Exporter:
             doing=lambda: self._driver.calls.current,
         )
         self._gpus: dict[str, tuple[Identity, Source[GpuSample], Reader]] = {}
+        self._collector = collect.Collector(setup.metrics, setup.options)
         self._renderer = exposition.Renderer()
         self._most_seen = 0
         self._down_since: dict[str, float] = {}
@@ -172,7 +173,7 @@ class Exporter:
 
     def _publish(self) -> None:
         snapshot = self.snapshot()
-        body = self._renderer.render(collect.families(snapshot, self._setup.metrics, self._setup.options))
+        body = self._renderer.render(self._collector.families(snapshot))
         max_age = 2 * self._setup.interval + 2 * CALL_DEADLINE_S
         self._pages.put(Page(body, collect.problems(snapshot), max_age=max_age))
 

@@ -12,9 +12,19 @@ from exporters.gpu.sample import GpuState, Identity, Snapshot
 
 
 @lru_cache(maxsize=4096)
-def label_text(pairs: tuple[tuple[str, str], ...]) -> str:
+def _gpu_text(index: int, uuid: str, **more: str) -> str:
     """Rendered labels: most are the same in every round."""
-    return labels(dict(pairs))
+    return labels({"gpu": str(index), "UUID": uuid, **more})
+
+
+@lru_cache(maxsize=4096)
+def _call_text(name: str) -> str:
+    return labels({"call": name})
+
+
+@lru_cache(maxsize=4096)
+def _seconds(nanoseconds: int) -> str:
+    return number(nanoseconds / 1e9)
 
 
 def families(snapshot: Snapshot) -> Iterable[Family]:
@@ -75,7 +85,7 @@ def _events(snapshot: Snapshot) -> Iterable[Family]:
 
 def _use(snapshot: Snapshot) -> Iterable[Family]:
     throttled = [
-        (_short(gpu.identity, reason=reason), number(nanoseconds / 1e9))
+        (_short(gpu.identity, reason=reason), _seconds(nanoseconds))
         for gpu in snapshot.gpus
         if gpu.sample
         for reason, nanoseconds in gpu.sample.throttled.items()
@@ -103,7 +113,7 @@ def _use(snapshot: Snapshot) -> Iterable[Family]:
 def _calls(snapshot: Snapshot) -> Iterable[Family]:
     counts, seconds, errors = [], [], []
     for name, call in sorted(snapshot.calls.items()):
-        text = label_text((("call", name),))
+        text = _call_text(name)
         counts.append((text, str(call.calls)))
         seconds.append((text, number(round(call.seconds, 6))))
         errors += [(labels({"call": name, "error": error}), str(count)) for error, count in sorted(call.errors.items())]
@@ -113,7 +123,7 @@ def _calls(snapshot: Snapshot) -> Iterable[Family]:
 
 
 def _short(identity: Identity, **more: str) -> str:
-    return label_text((("gpu", str(identity.index)), ("UUID", identity.uuid), *more.items()))
+    return _gpu_text(identity.index, identity.uuid, **more)
 
 
 def _each(snapshot: Snapshot) -> Callable[[Callable[[GpuState], float | None]], list[tuple[str, str]]]:

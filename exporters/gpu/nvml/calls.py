@@ -123,9 +123,12 @@ def total(all_calls: Iterable[Calls]) -> dict[str, CallCount]:
     for calls in all_calls:
         # A list of a dict's items is made at once: nothing is added meanwhile.
         for name, (count, seconds) in list(calls._counts.items()):
-            sums = counts.setdefault(name, [0, 0.0])
-            sums[0] += count
-            sums[1] += seconds
+            if name in counts:
+                sums = counts[name]
+                sums[0] += count
+                sums[1] += seconds
+            else:
+                counts[name] = [count, seconds]
         for (name, error), count in list(calls._errors.items()):
             of_name = errors.setdefault(name, {})
             of_name[error] = of_name.get(error, 0) + count

@@ -13,7 +13,8 @@ from exporters.gpu.nvml.calls import ABSENT, Calls
 from exporters.gpu.nvml.driver import Driver
 from exporters.gpu.sample import Inventory, XidEvents
 
-WAIT_MS = 1000
+WAIT_MS = 2500
+"""An event ends a wait at once, a change of GPUs does not. Shorter than HUNG_S: a wait is no hang."""
 HUNG_S = 5.0
 PAUSE_S = 5.0
 LOST_PAUSE_S = 0.5

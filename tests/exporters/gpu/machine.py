@@ -24,6 +24,7 @@ from exporters.gpu import __main__, exporter
 from exporters.gpu.nvml import events, reader
 exporter.CALL_DEADLINE_S, exporter.INVENTORY_INTERVAL_S = {CALL_DEADLINE_S}, 0.3
 reader.MIG_LOOK_S, reader.RETRY_S, events.PAUSE_S, events.HUNG_S = 0.2, 0.5, 0.2, 1.5
+events.WAIT_MS = 1000
 sys.exit(__main__.main(sys.argv[1:]))
 """
 Sample = tuple[dict[str, str], str]
