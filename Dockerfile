@@ -33,7 +33,7 @@ COPY bootstrap /opt/gpu-watchdog/bootstrap
 COPY exporters /opt/gpu-watchdog/exporters
 COPY conf /opt/gpu-watchdog/conf
 # Most programs do not run as root and could not keep the compiled code themselves.
-RUN /opt/gpu-watchdog/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash \
+RUN /opt/gpu-watchdog/venv/bin/python -I -m compileall -q --invalidation-mode unchecked-hash \
     /opt/gpu-watchdog/bootstrap /opt/gpu-watchdog/exporters
 
 FROM ${BASE_IMAGE}
@@ -49,7 +49,7 @@ COPY --from=code /opt/gpu-watchdog/conf /opt/gpu-watchdog/conf
 ARG BUILD_ID
 RUN --mount=type=secret,id=munge_key --mount=type=bind,source=docker,target=/media \
     echo "the key of build ${BUILD_ID}" >/dev/null && \
-    /opt/gpu-watchdog/venv/bin/python /media/bake-key.py /run/secrets/munge_key
+    /opt/gpu-watchdog/venv/bin/python -I /media/bake-key.py /run/secrets/munge_key
 
 ARG VERSION
 ARG REVISION
@@ -70,5 +70,6 @@ EXPOSE 22 8888 9341 9400
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=15s --start-period=120s --retries=2 \
     CMD ["/opt/gpu-watchdog/venv/bin/python", "-I", "-S", "/opt/gpu-watchdog/bootstrap/health.py"]
-ENTRYPOINT ["/opt/gpu-watchdog/venv/bin/python", "-m", "bootstrap"]
+# -I: neither the working directory nor PYTHONPATH, which are the user's, decides what runs as root here.
+ENTRYPOINT ["/opt/gpu-watchdog/venv/bin/python", "-I", "-m", "bootstrap"]
 CMD []

@@ -10,7 +10,10 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+# Isolated mode leaves the product's own folder out of the path where it is not installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bootstrap.variables import without_secrets
 
 _END_DEADLINE_S = 1.0
@@ -39,7 +42,7 @@ class Search:
 
     def __init__(self) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "bootstrap.gpus"],
+            [sys.executable, "-I", __file__],
             env=without_secrets(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

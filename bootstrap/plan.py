@@ -225,7 +225,7 @@ def build(
             *(() if head else HEAD_ONLY),
             *(path for path in OPTIONAL if path not in {file.path for file in files}),
         ),
-        command=(paths.python, "-m", "supervisor.supervisord", "-c", SUPERVISORD_CONF),
+        command=(paths.python, "-I", "-m", "supervisor.supervisord", "-c", SUPERVISORD_CONF),
         environment={name: environ[name] for name in PASSED_ON if name in environ},
         notices=tuple(notices),
         warnings=tuple(warnings),

@@ -55,7 +55,7 @@ class Spec:
     address: str = ""
     """Address on the bridge; empty: the machine's own network."""
     root: str = "/"
-    command: tuple[str, ...] = (PYTHON_IN_POD, "-m", "bootstrap")
+    command: tuple[str, ...] = (PYTHON_IN_POD, "-I", "-m", "bootstrap")
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, File] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)

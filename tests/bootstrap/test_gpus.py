@@ -28,6 +28,19 @@ def test_gpus_are_listed(machine: FakeNvml) -> None:
     assert 70_000 < found.gpus[0].memory_mb < 90_000
 
 
+def test_nothing_is_taken_from_the_working_directory_or_pythonpath(
+    machine: FakeNvml, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bootstrap").mkdir()
+    for name in ("bootstrap/__init__.py", "bootstrap/gpus.py", "pynvml.py", "json.py"):
+        (tmp_path / name).write_text("raise SystemExit('not ours')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    machine.write(gpus=[{"model": "h100", "uuid": "GPU-1"}])
+    found = Search().result(30)
+    assert (found.error, [gpu.uuid for gpu in found.gpus]) == ("", ["GPU-1"])
+
+
 def test_no_gpu_is_no_error(machine: FakeNvml) -> None:
     machine.write(gpus=[])
     assert Search().result(30) == GpuProbe()

@@ -179,7 +179,7 @@ def test_boot_gives_each_its_environment_and_becomes_supervisord(
         main([], environ)
     assert become.value.args == (
         sys.executable,
-        (sys.executable, "-m", "supervisor.supervisord", "-c", SUPERVISORD_CONF),
+        (sys.executable, "-I", "-m", "supervisor.supervisord", "-c", SUPERVISORD_CONF),
     )
     assert [name for name, _ in pod] == ["files", "pre_start", "post_start", "supervisord"]
     for name, given in pod:

@@ -56,6 +56,17 @@ def test_every_placeholder_is_filled(environ: dict[str, str]) -> None:
         assert supervisord.argv(found["command"])
 
 
+def test_python_takes_nothing_from_the_working_directory_or_pythonpath() -> None:
+    made = build({**HEAD, **SESSIONS}, WITH_SESSIONS)
+    commands = [list(made.command)]
+    for path, text in files(made).items():
+        if path.startswith(plan.PROGRAMS_FOLDER):
+            commands.append(supervisord.argv(supervisord.sections(text)[f"program:{Path(path).stem}"]["command"]))
+    after = [argv[at + 1] for argv in commands for at, word in enumerate(argv) if word == PATHS.python]
+    assert len(after) > 4
+    assert set(after) == {"-I"}
+
+
 def test_slurmd_waits_joins_and_starts() -> None:
     text = files(build({**WORKER, "NODE_NAME": "w1"}))[f"{plan.PROGRAMS_FOLDER}/slurmd.conf"]
     argv = supervisord.argv(supervisord.sections(text)["program:slurmd"]["command"])
@@ -281,6 +292,6 @@ def test_warnings() -> None:
 
 def test_command_becomes_supervisord() -> None:
     made = build(HEAD)
-    assert made.command == (PATHS.python, "-m", "supervisor.supervisord", "-c", plan.SUPERVISORD_CONF)
+    assert made.command == (PATHS.python, "-I", "-m", "supervisor.supervisord", "-c", plan.SUPERVISORD_CONF)
     assert files(made)[plan.SUPERVISORD_CONF].encode() == BASE
     assert made.pruned_folder == plan.PROGRAMS_FOLDER

@@ -90,7 +90,7 @@ def test_secret_that_is_no_text(bake: Bake, baked: Path, tmp_path: Path) -> None
 
 
 def test_it_runs_as_the_image_runs_it(tmp_path: Path) -> None:
-    """The product's packages are found from anywhere; a secret that is none is the safe way to try."""
+    """From anywhere, here with PYTHONPATH for the image's .pth; a secret that is none is the safe way to try."""
     (tmp_path / "secret").write_text("sesame")
     command = [sys.executable, str(SCRIPT), str(tmp_path / "secret")]
     environment = {"PYTHONPATH": str(REPOSITORY)}

@@ -69,11 +69,15 @@ def test_ports_are_those_of_the_product_and_none_of_slurms() -> None:
 
 
 def test_it_starts_the_bootstrap_and_stops_by_sigterm() -> None:
-    python, option, module = json.loads(only("ENTRYPOINT"))
-    assert (python, option) == (f"{CODE}/venv/bin/python", "-m")
+    python, *options, module = json.loads(only("ENTRYPOINT"))
+    assert (python, options) == (f"{CODE}/venv/bin/python", ["-I", "-m"])
     assert importlib.util.find_spec(f"{module}.__main__")
     assert json.loads(only("CMD")) == []
     assert only("STOPSIGNAL") == "SIGTERM"
+
+
+def test_python_takes_nothing_from_the_working_directory_or_pythonpath() -> None:
+    assert re.findall(r"venv/bin/python\W+-(\w+)", TEXT) == ["I"] * TEXT.count("venv/bin/python") == ["I"] * 4
 
 
 def test_health_check_is_the_products_and_has_the_time_it_takes() -> None:

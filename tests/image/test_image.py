@@ -122,7 +122,7 @@ def test_labels_say_what_it_is(image: Image) -> None:
 
 def test_how_it_starts_and_stops(image: Image) -> None:
     config = image.inspected["Config"]
-    assert config["Entrypoint"] == ["/opt/gpu-watchdog/venv/bin/python", "-m", "bootstrap"]
+    assert config["Entrypoint"] == ["/opt/gpu-watchdog/venv/bin/python", "-I", "-m", "bootstrap"]
     assert not config["Cmd"]
     assert config["StopSignal"] == "SIGTERM"
     assert config["Healthcheck"]["Test"][0] == "CMD"

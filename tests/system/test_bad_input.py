@@ -17,7 +17,7 @@ from tests.system.harness import MUNGE_KEY, Cluster
 KEY = {"MUNGE_KEY": MUNGE_KEY}
 HEAD = {"NODE_ROLE": "head", **KEY}
 WORKER = {"NODE_ROLE": "worker", "HEAD_NODE_IP": "10.213.1.99", **KEY}
-BOOT = "/opt/gpu-watchdog/venv/bin/python -m bootstrap"
+BOOT = "/opt/gpu-watchdog/venv/bin/python -I -m bootstrap"
 # After the boot failed: what exists that it could have written, and what runs.
 AFTER = """
 status=$?

@@ -6,6 +6,7 @@ import re
 
 from bootstrap.limits import host_cpus, host_memory_mb
 from bootstrap.slurm_conf import memory_reserve_mb
+from local.spec import File
 from tests.system.harness import MUNGE_KEY, Cluster
 
 NODES = ("head", "worker1", "worker2")
@@ -117,7 +118,7 @@ def test_the_plan_is_what_was_written(three: Cluster) -> None:
     """--print-only touches nothing and shows the very files, the key hidden."""
     environment = {"NODE_ROLE": "head", "MUNGE_KEY": MUNGE_KEY}
     before = three.pids("head")
-    command = ("/opt/gpu-watchdog/venv/bin/python", "-m", "bootstrap", "--print-only")
+    command = ("/opt/gpu-watchdog/venv/bin/python", "-I", "-m", "bootstrap", "--print-only")
     first = three.head.exec(*command, environment=environment)
     assert three.head.exec(*command, environment=environment) == first
     assert MUNGE_KEY not in first
@@ -133,3 +134,13 @@ def test_the_plan_is_what_was_written(three: Cluster) -> None:
         elif path != "/etc/hosts":
             assert content.rstrip("\n") == three.head.read(path).rstrip("\n"), path
     assert "file /etc/munge/munge.key 0400 munge\n(hidden)\n" in files
+
+
+def test_only_the_products_own_code_runs(cluster: Cluster) -> None:
+    """Whatever lies in the working directory or where PYTHONPATH leads, as in a user's /workspace."""
+    names = ("bootstrap", "exporters", "supervisor", "yaml", "pynvml", "json")
+    files = {f"/{name}/__init__.py": File(text="raise SystemExit('not ours')\n") for name in names}
+    cluster.add_head({"PYTHONPATH": "/"}, files=files)
+    cluster.until_idle(["head"])
+    cluster.until("all programs run", lambda: cluster.pids("head"))
+    assert cluster.until("it answers", lambda: cluster.metrics("head", 9400)[0]) == 200
