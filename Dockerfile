@@ -4,6 +4,9 @@
 # SLURM_SOURCE   tarball: SLURM_VERSION of docker/slurm-releases.txt, from SLURM_URL where that is set;
 #                apt: what the base's distribution has (22.05 or later: Debian 12, Ubuntu 24.04)
 # secret         munge_key: the cluster's secret, as pods take it as MUNGE_KEY; without it the image's key is random
+# BUILD_ID       another text for each build; `make template-build` makes one. WITHOUT IT a second build on this machine
+#                takes the key of the first one from BuildKit's cache, also where the secret has changed. So:
+#                docker build --build-arg BUILD_ID=$(date +%s%N) ...
 ARG BASE_IMAGE=runpod/pytorch:2.1.0-py3.10-cuda11.8.0-devel-ubuntu22.04
 ARG SLURM_SOURCE=tarball
 
@@ -36,19 +39,24 @@ COPY conf /opt/gpu-watchdog/conf
 RUN /opt/gpu-watchdog/venv/bin/python -I -m compileall -q --invalidation-mode unchecked-hash \
     /opt/gpu-watchdog/bootstrap /opt/gpu-watchdog/exporters
 
+# Each in a folder of its own, so that a change of one script makes one layer anew.
+FROM scratch AS scripts
+COPY docker/install.sh /install/
+COPY docker/bake-key.py /bake-key/
+
 FROM ${BASE_IMAGE}
 USER root
-RUN --mount=type=bind,from=slurm,source=/slurm,target=/mnt --mount=type=bind,source=docker,target=/media \
+RUN --mount=type=bind,from=slurm,source=/slurm,target=/mnt \
+    --mount=type=bind,from=scripts,source=/install,target=/media \
     /bin/sh /media/install.sh /mnt
 COPY --from=python /opt/gpu-watchdog/venv /opt/gpu-watchdog/venv
 RUN ln -s /opt/gpu-watchdog/venv/bin/supervisorctl /usr/local/bin/supervisorctl
 COPY --from=code /opt/gpu-watchdog/bootstrap /opt/gpu-watchdog/bootstrap
 COPY --from=code /opt/gpu-watchdog/exporters /opt/gpu-watchdog/exporters
 COPY --from=code /opt/gpu-watchdog/conf /opt/gpu-watchdog/conf
-# BuildKit does not look at secrets to tell whether a layer can be used again: BUILD_ID makes the key anew.
 ARG BUILD_ID
-RUN --mount=type=secret,id=munge_key --mount=type=bind,source=docker,target=/media \
-    echo "the key of build ${BUILD_ID}" >/dev/null && \
+RUN --mount=type=secret,id=munge_key --mount=type=bind,from=scripts,source=/bake-key,target=/media \
+    echo "The key of build ${BUILD_ID:-without BUILD_ID: the next one without it has the same key}" && \
     /opt/gpu-watchdog/venv/bin/python -I /media/bake-key.py /run/secrets/munge_key
 
 ARG VERSION

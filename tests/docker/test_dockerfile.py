@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.util
+import itertools
 import json
 import re
 from pathlib import PurePosixPath
@@ -106,6 +107,25 @@ def test_nothing_else_is_sent() -> None:
 def test_every_package_of_the_product_is_in_the_image() -> None:
     copied = {words.split()[-1] for name, words in LAST_STAGE if name == "COPY"}
     assert copied == {f"{CODE}/{name}" for name in ("venv", "bootstrap", "exporters", "conf")}
+
+
+def test_no_layer_of_the_image_depends_on_how_it_is_built() -> None:
+    """Slurm would be built or installed anew."""
+    assert "docker/install.sh" in taken_from_the_tree()
+    for path in taken_from_the_tree():
+        assert not PurePosixPath("docker/build.sh").is_relative_to(path)
+    for name, words in LAST_STAGE:
+        for script in ("install.sh", "bake-key.py"):
+            # Each of the two layers sees its own script alone.
+            assert name != "RUN" or (f"/media/{script}" in words) == (f"source=/{script.partition('.')[0]}," in words)
+
+
+def test_all_that_a_build_can_be_told_is_explained_at_the_top() -> None:
+    header = "".join(itertools.takewhile(lambda line: line.startswith("#"), TEXT.splitlines(keepends=True)))
+    arguments = {words.partition("=")[0] for name, words in INSTRUCTIONS if name == "ARG"}
+    labels = {"VERSION", "REVISION", "SOURCE", "CREATED"}
+    assert arguments - labels == {name for name in arguments if re.search(rf"\b{name}\b", header)}
+    assert "BUILD_ID" in (REPOSITORY / "docs/runpod.md").read_text()
 
 
 def test_no_secret_is_an_argument_or_a_variable() -> None:

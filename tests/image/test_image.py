@@ -85,8 +85,9 @@ def test_each_build_has_a_key_of_its_own_and_keeps_the_slow_layers(image: Image,
         shutil.copytree(REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Dockerfile", ".dockerignore", "requirements.txt"):
         shutil.copy(REPOSITORY / name, copy / name)
-    with (copy / "exporters/__init__.py").open("a") as file:
-        file.write("# changed\n")
+    for name in ("exporters/__init__.py", "docker/build.sh"):
+        with (copy / name).open("a") as file:
+            file.write("# changed\n")
     other, _ = build(copy)
     assert key_of(other) != key_of(image)
     # Slurm and the distribution's packages, the Python environment, the link to supervisorctl.
