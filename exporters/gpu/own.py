@@ -116,7 +116,8 @@ def _calls(snapshot: Snapshot) -> Iterable[Family]:
         text = _call_text(name)
         counts.append((text, str(call.calls)))
         seconds.append((text, number(round(call.seconds, 6))))
-        errors += [(labels({"call": name, "error": error}), str(count)) for error, count in sorted(call.errors.items())]
+        for error, count in sorted(call.errors.items()) if call.errors else ():
+            errors.append((labels({"call": name, "error": error}), str(count)))
     yield Family("gpu_watchdog_nvml_calls_total", "counter", "NVML calls made.", counts)
     yield Family("gpu_watchdog_nvml_call_seconds_total", "counter", "Time spent in NVML calls.", seconds)
     yield Family("gpu_watchdog_nvml_call_errors_total", "counter", "NVML calls that gave an error.", errors)

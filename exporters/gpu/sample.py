@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 NO_DRIVER = "no NVIDIA driver here (libnvidia-ml.so.1 is not found)"
 """The one reason for which a machine without GPU metrics is as it should be."""
@@ -34,13 +36,12 @@ class Inventory:
     """Index -> error of GPUs that are counted but cannot be identified."""
 
 
-@dataclass(frozen=True)
-class CallCount:
+class CallCount(NamedTuple):
     """How often a function of NVML was called, for how long in all (seconds), and its errors by name."""
 
     calls: int
     seconds: float
-    errors: dict[str, int] = field(default_factory=dict)
+    errors: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

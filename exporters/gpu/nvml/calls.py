@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -47,7 +48,9 @@ class Calls:
     """Makes calls and counts them. One per thread that calls NVML, which alone writes; read by any, without a lock."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, list[float]] = {}
+        # One is written to before the other: whoever reads the names of the second finds them in the first.
+        self._counts: defaultdict[str, int] = defaultdict(int)
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._errors: dict[tuple[str, str], int] = {}
         self._current = ""
         self._started = 0.0
@@ -75,9 +78,8 @@ class Calls:
         finally:
             seconds = time.perf_counter() - started
             self._current = ""
-            count = self._counts.get(name) or self._new(name)
-            count[0] += 1
-            count[1] += seconds
+            self._counts[name] += 1
+            self._seconds[name] += seconds
 
     def each(
         self, handle: Any, queries: Iterable[Query], but: Collection[int]
@@ -86,7 +88,8 @@ class Calls:
 
         As many single calls would give, at half their cost. but: the numbers that are left out.
         """
-        answers, refusals, counts, clock = {}, [], self._counts, time.perf_counter
+        answers, refusals, clock = {}, [], time.perf_counter
+        counts, times = self._counts, self._seconds
         for number, function, arguments in queries:
             if number in but:
                 continue
@@ -102,14 +105,9 @@ class Calls:
             finally:
                 seconds = clock() - started
                 self._current = ""
-                count = counts.get(name) or self._new(name)
-                count[0] += 1
-                count[1] += seconds
+                counts[name] += 1
+                times[name] += seconds
         return answers, refusals
-
-    def _new(self, name: str) -> list[float]:
-        self._counts[name] = count = [0, 0.0]
-        return count
 
     def _refused(self, name: str, error: pynvml.NVMLError) -> None:
         key = (name, error_name(error))
@@ -118,21 +116,24 @@ class Calls:
 
 def total(all_calls: Iterable[Calls]) -> dict[str, CallCount]:
     """Calls so far, by function."""
-    counts: dict[str, list[float]] = {}
+    alike: dict[tuple[str, ...], list[Calls]] = {}
     errors: dict[str, dict[str, int]] = {}
     for calls in all_calls:
-        # A list of a dict's items is made at once: nothing is added meanwhile.
-        for name, (count, seconds) in list(calls._counts.items()):
-            if name in counts:
-                sums = counts[name]
-                sums[0] += count
-                sums[1] += seconds
-            else:
-                counts[name] = [count, seconds]
+        # What is made of a dict in one step is whole: nothing is added meanwhile.
+        alike.setdefault(tuple(calls._seconds), []).append(calls)
         for (name, error), count in list(calls._errors.items()):
             of_name = errors.setdefault(name, {})
             of_name[error] = of_name.get(error, 0) + count
-    return {name: CallCount(int(count), seconds, errors.get(name, {})) for name, (count, seconds) in counts.items()}
+    # Most have the same names: what would be three hundred additions one by one is a few.
+    counts: defaultdict[str, int] = defaultdict(int)
+    times: defaultdict[str, float] = defaultdict(float)
+    for names, group in alike.items():
+        sums = map(sum, zip(*[tuple(calls._counts.values()) for calls in group], strict=False))
+        seconds = map(sum, zip(*[tuple(calls._seconds.values()) for calls in group], strict=False))
+        for name, count, spent in zip(names, sums, seconds, strict=False):
+            counts[name] += count
+            times[name] += spent
+    return {name: CallCount(count, times[name], errors.get(name, {})) for name, count in counts.items()}
 
 
 def error_name(error: pynvml.NVMLError) -> str:
