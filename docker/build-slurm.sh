@@ -17,6 +17,12 @@ set -- $line
 tag=$2
 expected=$3
 url=${url:-https://github.com/SchedMD/slurm/archive/slurm-$tag.tar.gz}
+# A mirror's address may hold a password before its host, or a signature behind the ?.
+masked() {
+    sed -E 's|(://)[^/?[:space:]]*@|\1***@|g; s|[?][^[:space:]]*|?***|g'
+}
+shown=$(echo "$url" | masked)
+echo "Slurm $version comes from $shown"
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
@@ -26,13 +32,13 @@ install() {
 install ca-certificates curl
 mkdir -p /tmp/slurm "$root"
 cd /tmp/slurm
-echo "Fetching $url"
-curl --fail --location --silent --show-error --retry 3 --output slurm.tar.gz "$url"
+curl --fail --location --silent --show-error --retry 3 --output slurm.tar.gz "$url" 2>curl.log ||
+    { masked <curl.log >&2; exit 1; }
 found=$(sha256sum slurm.tar.gz | cut -d ' ' -f 1)
 if [ "$found" != "$expected" ]; then
     echo "The tarball of Slurm $version is not the one that was released." >&2
     echo "  expected sha256 $expected" >&2
-    echo "  got      sha256 $found from $url" >&2
+    echo "  got      sha256 $found from $shown" >&2
     exit 1
 fi
 

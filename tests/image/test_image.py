@@ -153,12 +153,16 @@ def test_a_tarball_that_is_not_the_released_one_is_refused(tmp_path: Path) -> No
         assert server.stdout is not None
         found = re.search(r"port (\d+)", server.stdout.readline())
         assert found
-        url = f"http://{address}:{found[1]}/slurm.tar.gz"
-        arguments = {"SLURM_SOURCE": "tarball", "SLURM_VERSION": "26.05.5", "SLURM_URL": url}
+        place = f"{address}:{found[1]}/slurm.tar.gz"
+        arguments = {"SLURM_SOURCE": "tarball", "SLURM_VERSION": "26.05.5", "SLURM_URL": f"http://me:tok3n@{place}"}
         _, log = build(target="slurm-tarball", arguments=arguments, check=False)
     finally:
         server.kill()
         server.communicate()
     assert "The tarball of Slurm 26.05.5 is not the one that was released." in log
     assert "expected sha256 42cc1177e14db84a0f1407ed1e01f7d0e5e12a3cb1a12da3ce00d63e17021bb3" in log
-    assert f"got      sha256 f405b9e11b767922f6d2c9ec3f58612ba742417c1e1f12365a698c6202497fd5 from {url}" in log
+    assert (
+        f"got      sha256 f405b9e11b767922f6d2c9ec3f58612ba742417c1e1f12365a698c6202497fd5 from http://***@{place}"
+        in log
+    )
+    assert "tok3n" not in log
