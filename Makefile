@@ -19,6 +19,7 @@ OLD_BINDINGS := build/old_bindings/.ready
 PROMTOOL := build/promtool/promtool
 NVML_HEADER := build/nvml/nvidia/nvml_dev/include/nvml.h
 BIN := build/dev/bin
+AS_ROOT := $(filter 0,$(shell id -u))
 # Pods are started by the same Python that they run.
 LOCAL := $(POD_PYTHON) -B -m local
 
@@ -63,7 +64,7 @@ imports: $(DEV) ## which module may import which
 	PYTHONPATH=. $(BIN)/lint-imports --no-logo
 
 .PHONY: unit
-unit: $(DEV) $(FAKE_NVML) $(OLD_BINDINGS) $(PROMTOOL) ## fast tests of single modules
+unit: $(if $(AS_ROOT),pod-programs) $(DEV) $(FAKE_NVML) $(OLD_BINDINGS) $(PROMTOOL) ## fast tests of single modules
 	$(BIN)/python -m pytest -m "not system and not image" $(TESTS)
 
 .PHONY: system
