@@ -16,6 +16,7 @@ from pathlib import Path
 # Names of the links inside the bridge's namespace.
 _BRIDGE = "pods"
 _UPLINK = "machine"
+_KERNELS_IPV6 = Path("/proc/net/if_inet6")
 
 
 def cable(folder: str) -> str:
@@ -74,9 +75,10 @@ class Bridge:
         self.namespace.unlink(missing_ok=True)
 
     def plug_in(self, keeper_pid: int, folder: str, address: str) -> None:
-        """Give the network namespace of a process an eth0 with this IPv4 address and its IPv6 twin."""
+        """Give the network namespace of a process an eth0 with this IPv4 address and, where there is IPv6, its twin."""
         outer = cable(folder)
         last = ipaddress.IPv4Address(address).packed[3]
+        twin = [f"address add {self.address6(last)}/64 dev eth0 nodad"] if _KERNELS_IPV6.exists() else []
         self._ip(
             f"link add {outer} type veth peer name eth0 netns {keeper_pid}",
             f"link set {outer} master {_BRIDGE} up",
@@ -85,7 +87,7 @@ class Bridge:
             ("--target", str(keeper_pid), "--net"),
             "link set lo up",
             f"address add {address}/24 dev eth0",
-            f"address add {self.address6(last)}/64 dev eth0 nodad",
+            *twin,
             "link set eth0 up",
             f"route add default via {self.gateway}",
         )

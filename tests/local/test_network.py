@@ -84,11 +84,13 @@ def traces() -> list[str]:
     return found + [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if NAME in line]
 
 
+@pytest.mark.ipv6
 def test_pods_reach_each_other_until_their_cable_is_cut() -> None:
     in_a_network_of_its_own(PODS, "")
     assert traces() == []
 
 
+@pytest.mark.ipv6
 def test_pods_reach_each_other_also_where_docker_is_started_later() -> None:
     # Where either is missing, a bridge's traffic passes no firewall.
     there = shutil.which("iptables") and Path("/proc/sys/net/bridge").exists()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.left_out import leave_out
 from tests.system.docker import Docker
 from tests.system.harness import Backend, Cluster, Namespaces
 
@@ -31,10 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if here in item.path.parents:
             item.add_marker(pytest.mark.system)
     if BACKEND != "namespaces":
-        # Left out, not skipped: a skipped test counts as a failure where nobody watches.
-        out = [item for item in items if item.get_closest_marker("namespaces")]
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if item not in out]
+        leave_out(config, items, "namespaces")
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from local.spec import (
     start_time,
 )
 from tests.fake_nvml.control import FakeNvml
+from tests.left_out import has_ipv6
 
 # On every container and network made here; the value is the process that made it.
 LABEL = "gpu-watchdog-test"
@@ -66,7 +67,7 @@ def docker(
 
 
 class Network:
-    """A user-defined bridge with an IPv4 subnet and an IPv6 one."""
+    """A user-defined bridge with an IPv4 subnet and, where the machine has IPv6, one of that."""
 
     _numbers = itertools.count(1)  # more than 255 end in an error of Docker's
 
@@ -76,9 +77,11 @@ class Network:
         while "overlaps" in error:
             self.number = next(self._numbers)
             self.name = f"gwt-{os.getpid()}-{self.number}"
-            subnets = (f"--subnet={self.address(0)}/24", f"--subnet={self.address6(0)}/64")
+            subnets = [f"--subnet={self.address(0)}/24"]
+            if has_ipv6():
+                subnets += ["--ipv6", f"--subnet={self.address6(0)}/64"]
             label = f"--label={LABEL}={OWNER}"
-            done = docker("network", "create", "--ipv6", *subnets, label, self.name, check=False)
+            done = docker("network", "create", *subnets, label, self.name, check=False)
             if done.returncode == 0:
                 return
             error = done.stderr
@@ -94,7 +97,7 @@ class Network:
 
     def options(self, host: int) -> list[str]:
         """Of `docker create` and `docker network connect`: the fixed addresses."""
-        return [f"--ip={self.address(host)}", f"--ip6={self.address6(host)}"]
+        return [f"--ip={self.address(host)}", *([f"--ip6={self.address6(host)}"] if has_ipv6() else [])]
 
 
 class Container:

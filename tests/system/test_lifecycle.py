@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from bootstrap.slurm_conf import OLDEST_IPV6_SLURM, memory_reserve_mb
 from tests.system.harness import MUNGE_KEY, Cluster
 
@@ -176,6 +178,7 @@ def _reach(name: str, cluster: Cluster) -> str:
     return f"timeout 1 bash -c '</dev/tcp/{address}/9400' 2>/dev/null && echo yes || echo no"
 
 
+@pytest.mark.ipv6
 def test_an_ipv6_cluster(cluster: Cluster) -> None:
     """slurmd fetches its configuration over IPv6 since Slurm 24.11; before, the pod says so."""
     head_address = cluster.backend.address6(cluster.HEAD)
