@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from local.pod import REPOSITORY
-from tests.system.docker import docker
+from tests.system.docker import OWNER, alive, docker
 
 BUILD_TIMEOUT_S = 600.0
+OTHERS = "gpu-watchdog-test/other"
+"""The repository of what is built besides the image under test."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def build(
     check: bool = True,
 ) -> tuple[Image, str]:
     """Build the Dockerfile (or the one given as text) of a context as the image under test was; image and log."""
-    name = f"gpu-watchdog-test/other:{secrets.token_hex(8)}"
+    name = f"{OTHERS}:{OWNER}-{secrets.token_hex(8)}"
     wanted = {
         "BASE_IMAGE": Image(os.environ["TEST_IMAGE"]).base.name,
         "SLURM_SOURCE": os.environ.get("SLURM_SOURCE", "apt"),
@@ -118,3 +120,11 @@ def build(
     )
     assert not check or done.returncode == 0, done.stdout
     return Image(name), done.stdout
+
+
+def remove_others() -> None:
+    """Remove what build() made in this run, and in runs whose process is gone."""
+    for tag in docker("image", "ls", "--format={{.Tag}}", OTHERS).stdout.split():
+        owner = tag.rpartition("-")[0]
+        if owner == OWNER or not alive(owner):
+            docker("image", "rm", "--force", f"{OTHERS}:{tag}", check=False)

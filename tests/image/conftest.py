@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.build import Image
+from tests.image.build import Image, remove_others
 from tests.system.docker import Docker
 from tests.system.harness import Backend, Cluster
 
@@ -18,6 +18,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.image)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_other_image_is_left() -> Iterator[None]:
+    """What these tests build besides the image under test is removed."""
+    yield
+    remove_others()
 
 
 @pytest.fixture(scope="session")

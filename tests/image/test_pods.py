@@ -16,6 +16,7 @@ from tests.system.harness import MUNGE_KEY, Cluster, Pod
 
 HEALTH = ("/opt/gpu-watchdog/venv/bin/python", "-I", "-S", "/opt/gpu-watchdog/bootstrap/health.py")
 HEALTHY = "every program runs and the controller knows this node\n"
+JUPYTER = "jupyterlab==4.6.6 jupyter-server==2.21.1"
 HOST_KEY = "/etc/gpu-watchdog/ssh/ssh_host_ed25519_key"
 
 
@@ -229,12 +230,14 @@ def with_jupyter(image: Image) -> Image:
     """The image on a base that has JupyterLab."""
     recipe = (
         f"FROM {image.name}\nRUN apt-get -qq update && apt-get -qq install -y --no-install-recommends python3-venv"
-        " >/dev/null && python3 -m venv /opt/jupyter && /opt/jupyter/bin/pip install --quiet jupyterlab"
+        " >/dev/null && python3 -m venv /opt/jupyter && /opt/jupyter/bin/pip install --quiet"
+        f" {JUPYTER}"
         " && ln -s /opt/jupyter/bin/jupyter-lab /usr/local/bin/jupyter-lab\n"
     )
     return build(dockerfile=recipe)[0]
 
 
+@pytest.mark.timeout(900)  # the fixture's build counts
 def test_jupyter_with_the_password_only(cluster: Cluster, with_jupyter: Image) -> None:
     password = "jupyter-password-1"
     pod_environment = {"JUPYTER_PASSWORD": password, "RUNPOD_POD_ID": "abc123"}

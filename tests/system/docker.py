@@ -287,13 +287,14 @@ def remove_leftovers() -> None:
         labelled = ("--filter", f"label={LABEL}", "--format", f'{{{{.ID}}}} {{{{.Label "{LABEL}"}}}}')
         for line in docker(kind, "ls", *ls, *labelled).stdout.splitlines():
             found, owner = line.split()
-            if not _alive(owner):
+            if not alive(owner):
                 docker(kind, "rm", *(("--force", "--volumes") if kind == "container" else ()), found)
 
 
-def _alive(owner: str) -> bool:
-    pid, started = owner.split("-")
+def alive(owner: str) -> bool:
+    """Whether the process that an OWNER names is there."""
     try:
+        pid, started = owner.split("-")
         return start_time(int(pid)) == started
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, ValueError):
         return False
