@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress
+from operator import ne
 
 from exporters.exposition import Family, labels
 from exporters.gpu import own
@@ -36,10 +38,12 @@ class Collector:
 
     def __init__(self, metrics: Sequence[Metric], options: Options) -> None:
         self._metrics = [metric for metric in metrics if metric.type != "label"]
+        self._names = [metric.name for metric in self._metrics]
         self._options = options
         self._texts: list[str] = []
-        self._before: dict[str, tuple[list[str | None], Family]] = {}
-        """Of each metric the values of all series, and its family."""
+        self._columns: list[tuple[str | None, ...] | None] = []
+        """Of each metric the values of all series."""
+        self._made: list[Family] = []
 
     def families(self, snapshot: Snapshot) -> Iterable[Family]:
         """See the function of this name."""
@@ -47,22 +51,21 @@ class Collector:
             (text, values) for gpu in snapshot.gpus for texts, values in self._series(gpu, snapshot) for text in texts
         ]
         texts = [text for text, _ in series]
-        if texts != self._texts:
-            self._texts, self._before = texts, {}
-        looks = [values.get for _, values in series]
-        for metric in self._metrics:
-            name = metric.name
+        if texts != self._texts or not self._made:
+            self._texts = texts
+            self._columns = [None] * len(self._metrics)
+            self._made = [Family(metric.name, metric.type, metric.help) for metric in self._metrics]
+        rows = [map(values.get, self._names) for _, values in series]
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(self._metrics)
+        for number in compress(range(len(columns)), map(ne, columns, self._columns)):
+            samples = [(text, value) for text, value in zip(texts, columns[number], strict=True) if value is not None]
+            self._made[number] = self._made[number]._replace(samples=samples)
+        self._columns = list(columns)
+        for number, metric in enumerate(self._metrics):
             if metric.heard:
                 samples = [sample for gpu in snapshot.gpus for sample in self._xid(gpu, snapshot)]
-                yield Family(name, metric.type, metric.help, samples)
-                continue
-            column = [look(name) for look in looks]
-            before = self._before.get(name)
-            if before is None or before[0] != column:
-                samples = [(text, value) for text, value in zip(texts, column, strict=True) if value is not None]
-                before = self._before[name] = column, Family(name, metric.type, metric.help, samples)
-            yield before[1]
-        yield from own.families(snapshot)
+                self._made[number] = self._made[number]._replace(samples=samples)
+        return [*self._made, *own.families(snapshot)]
 
     def _series(self, gpu: GpuState, snapshot: Snapshot) -> list[tuple[list[str], Mapping[str, str]]]:
         """The label texts and values of a GPU and of each of its MIG instances."""
