@@ -14,9 +14,22 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 130' INT TERM HUP
 
+# This machine may trust an authority of its network that a fresh Debian does not; apt rewrites the usual bundle.
+machines_ca=${MACHINES_CA:-/etc/ssl/certs/ca-certificates.crt}
+ca=/etc/ssl/machine-ca.crt
+
 if timeout 60 "$DOCKER" pull --quiet "debian:$suite-slim" >/dev/null 2>&1; then
-    printf 'FROM debian:%s-slim\nRUN apt-get -qq update && apt-get -qq install -y --no-install-recommends %s && rm -rf /var/lib/apt/lists/*\n' \
-        "$suite" "$(echo $extra | tr , ' ')" | "$DOCKER" build --quiet --tag "$name" - >/dev/null
+    {
+        echo "FROM debian:$suite-slim"
+        echo "RUN apt-get -qq update && apt-get -qq install -y --no-install-recommends $(echo $extra | tr , ' ')" \
+            "&& rm -rf /var/lib/apt/lists/*"
+        if [ -e "$machines_ca" ]; then
+            cp "$machines_ca" "$folder/ca.crt"
+            echo "COPY ca.crt $ca"
+            echo "ENV PIP_CERT=$ca"
+        fi
+    } >"$folder/Dockerfile"
+    "$DOCKER" build --quiet --tag "$name" "$folder" >/dev/null
     echo "$name"
     exit 0
 fi
@@ -31,8 +44,10 @@ for part in "debian $suite" "debian $suite-updates" "debian-security $suite-secu
     echo "deb http://deb.debian.org/${part% *} ${part#* } main"
 done >"$folder/root/etc/apt/sources.list"
 rm -rf "$folder"/root/var/cache/apt/archives/*.deb "$folder"/root/var/lib/apt/lists/*
-# This machine may trust an authority of its network that a fresh Debian does not; apt rewrites the usual bundle.
-cp /etc/ssl/certs/ca-certificates.crt "$folder/root/etc/ssl/machine-ca.crt"
-tar -C "$folder/root" -c . | "$DOCKER" import --change 'ENV PIP_CERT=/etc/ssl/machine-ca.crt' \
-    --change 'ENV BASE_NOTE=kept' - "$name" >/dev/null
+set --
+if [ -e "$machines_ca" ]; then
+    cp "$machines_ca" "$folder/root$ca"
+    set -- --change "ENV PIP_CERT=$ca"
+fi
+tar -C "$folder/root" -c . | "$DOCKER" import "$@" --change 'ENV BASE_NOTE=kept' - "$name" >/dev/null
 echo "$name"
