@@ -23,6 +23,11 @@ output "head_ssh_info" {
   value       = "runpodctl ssh info ${runpod_pod.head.id}"
 }
 
+output "worker_ssh_info" {
+  description = "The same command for each worker, by its name in Slurm."
+  value       = { for index, pod in runpod_pod.worker : "worker${index + 1}" => "runpodctl ssh info ${pod.id}" }
+}
+
 output "gpu_metrics_urls" {
   description = "The GPU exporter of each pod, as another pod reaches it."
   value       = [for name in values(local.dns_names) : "http://${name}:${local.gpu_exporter_port}/metrics"]
@@ -35,7 +40,7 @@ output "slurm_metrics_url" {
 
 output "cost_per_hour" {
   description = "What all pods cost per hour in RunPod credits, without volumes, as RunPod told at the last refresh."
-  value       = sum([for pod in local.pods : pod.cost_per_hr])
+  value       = sum([for pod in local.pods : coalesce(pod.cost_per_hr, 0)])
 }
 
 output "munge_key" {

@@ -54,6 +54,13 @@ run "pods_find_each_other" {
     )
     error_message = "The outputs speak of all pods."
   }
+  assert {
+    condition = output.worker_ssh_info == {
+      worker1 = "runpodctl ssh info ${runpod_pod.worker[0].id}"
+      worker2 = "runpodctl ssh info ${runpod_pod.worker[1].id}"
+    }
+    error_message = "Every pod can be reached by SSH."
+  }
 }
 
 run "a_secret_stays_out_of_the_state" {

@@ -131,6 +131,15 @@ def test_no_private_port_is_exposed(folder: Path) -> None:
         assert not {int(port.partition("/")[0]) for port in listed} & PRIVATE_PORTS
 
 
+def test_outputs_speak_of_every_pod_and_of_a_price_that_is_not_known_yet() -> None:
+    values = {name: body["value"] for name, body in CLUSTER.outputs.items()}
+    assert values["head_ssh_info"] == "runpodctl ssh info ${runpod_pod.head.id}"
+    assert "for index, pod in runpod_pod.worker" in values["worker_ssh_info"]
+    assert '"worker${index + 1}" => "runpodctl ssh info ${pod.id}"' in values["worker_ssh_info"]
+    # A sum with null in it is an error, and so would be `terraform destroy` after a pod that was not made.
+    assert "coalesce(pod.cost_per_hr, 0)" in values["cost_per_hour"]
+
+
 def test_limits_are_the_pods_own() -> None:
     (workers,) = CLUSTER.variables["worker_count"]["validation"]
     most = int(re.findall(r"<= (\d+)", workers["condition"])[0])

@@ -9,19 +9,28 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bootstrap.variables import VARIABLES
-from tests.terraform.configuration import EXAMPLES, MODULE, REPOSITORY, environment, load
+from tests.terraform.configuration import EXAMPLES, MODULE, REPOSITORY, Configuration, environment, load
 
 SCHEMA = json.loads((Path(__file__).parent / "runpod_pod.schema.json").read_text())
 KNOWN = {variable.name for variable in VARIABLES}
 META = {"count", "lifecycle"}
+PROVIDER = {"source": "decentralized-infrastructure/runpod", "version": "~> 1.0.1"}
 FOLDERS = [MODULE, *(folder for folder in EXAMPLES if load(folder).pods())]
 REQUIRED = {name for name, attribute in SCHEMA.items() if "required" in attribute["modes"]}
 # The provider has defaults for these or takes them as optional, but without them there is no cluster.
 NEEDED = {"name", "image_name", "gpu_type_ids", "global_networking", "ports", "env"}
+
+
+def provider(configuration: Configuration) -> Any:
+    """What is asked for as runpod."""
+    (terraform,) = [block for block in configuration.other if "required_providers" in block]
+    (providers,) = terraform["required_providers"]
+    return providers["runpod"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -41,7 +50,13 @@ def test_what_is_set_is_documented_and_of_its_type(folder: Path) -> None:
 def test_the_readmes_example_is_documented(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```hcl\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "main.tf").write_text(example)
-    pods = load(tmp_path).pods()
+    configuration = load(tmp_path)
+    # It works as it is pasted.
+    assert set(re.findall(r"\bvar\.(\w+)", configuration.expressions())) == configuration.variables.keys()
+    assert configuration.variables["munge_key"]["sensitive"] is True
+    assert provider(configuration) == PROVIDER
+    assert any("runpod" in block for block in configuration.other)
+    pods = configuration.pods()
     assert set(pods) == {"head", "worker"}
     for body in pods.values():
         assert body.keys() - META <= SCHEMA.keys()
@@ -66,6 +81,4 @@ def test_the_schema_has_types_and_modes_that_the_tests_know() -> None:
 
 def test_every_folder_asks_for_the_release_whose_schema_this_is() -> None:
     for folder in (MODULE, *EXAMPLES):
-        (terraform,) = [block for block in load(folder).other if "required_providers" in block]
-        (providers,) = terraform["required_providers"]
-        assert providers["runpod"] == {"source": "decentralized-infrastructure/runpod", "version": "~> 1.0.1"}
+        assert provider(load(folder)) == PROVIDER

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.configuration import MODULE, load, parse, type_name
+from tests.terraform.configuration import MODULE, REPOSITORY, load, parse, type_name
 
 README = (MODULE / "README.md").read_text()
 FILES = sorted(path for suffix in ("tf", "tftest.hcl") for path in MODULE.rglob(f"*.{suffix}"))
@@ -33,6 +33,13 @@ def test_every_variable_is_documented_as_it_is() -> None:
 def test_every_output_is_documented_as_it_is() -> None:
     outputs = load(MODULE).outputs
     assert table("| output | meaning |") == [f"| {name} | {body['description']} |" for name, body in outputs.items()]
+
+
+def test_wherever_terraform_is_offered_it_is_said_when_its_provider_ends() -> None:
+    (end,) = re.findall(r"on (15 November or 1\s+December 2026)", README)
+    for page in ("README.md", "docs/runpod.md"):
+        text = " ".join((REPOSITORY / page).read_text().split())
+        assert " ".join(end.split()) in text, page
 
 
 def test_links_lead_somewhere() -> None:

@@ -36,6 +36,11 @@ output "head_ssh_info" {
   value       = module.cluster.head_ssh_info
 }
 
+output "worker_ssh_info" {
+  description = "The same for each worker."
+  value       = module.cluster.worker_ssh_info
+}
+
 output "metrics_urls" {
   description = "What a Prometheus in another pod reads."
   value       = concat(module.cluster.gpu_metrics_urls, [module.cluster.slurm_metrics_url])
