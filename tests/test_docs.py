@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bootstrap.plan import PASSED_ON
-from bootstrap.settings import Settings
+from bootstrap.settings import Settings, ports
 from bootstrap.slurm_conf import version_text
 from bootstrap.variables import GPU_METRIC_SETS, VARIABLES
 from exporters.gpu.catalogue import SETS, load
@@ -42,6 +42,15 @@ def test_the_defaults_named_are_the_defaults() -> None:
 def test_the_environment_that_programs_see_is_documented() -> None:
     text = (DOCS / "configuration.md").read_text()
     assert f"see little of the pod's environment**: {', '.join(PASSED_ON)}." in " ".join(text.split())
+
+
+def test_every_port_is_documented() -> None:
+    text = (DOCS / "configuration.md").read_text()
+    rows = table_after(text, "| port | what | who may reach it |")
+    everything = Settings(role="head", public_keys=("a key",), jupyter_password="a password")
+    assert {int(row.split()[1]) for row in rows} == set(ports(everything))
+    public = [row.split()[1] for row in rows if "the internet" in row]
+    assert f"Never expose any but {' and '.join(public)} to the internet." in " ".join(text.split())
 
 
 def test_every_gpu_metric_is_documented_as_it_is() -> None:
