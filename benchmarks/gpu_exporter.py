@@ -12,12 +12,13 @@ from __future__ import annotations
 import os
 import re
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from local.cluster import BUILD, get
@@ -27,6 +28,7 @@ from tests.fake_nvml.control import FakeNvml
 PEER_PYTHON = BUILD / "bench/bin/python"
 LIBRARY = BUILD / "fake_nvml"
 SECONDS = 3
+TURNS = 30
 SETTLE_S = 10
 CPU_SECONDS = 20
 WARM_UP_SCRAPES = 10_000
@@ -54,21 +56,33 @@ def main() -> int:
             print(f"  {count:2} GPUs, this             {shown(ours)}")
             print(f"  {count:2} GPUs, nvitop-exporter  {shown(peer)}   ratios {' '.join(f'{r:.1f}' for r in ratios)}")
             kept &= verdict(f"{count} GPUs against nvitop-exporter", -min(ratios), -LATENCY_RATIO_LIMIT, "x faster")
-        kept &= independent_of_nvml(fake, environment)
+        kept &= independent_of_nvml(Path(folder), environment)
         fake.write(gpus=[{"model": "h100"}] * 8)
         kept &= cpu_and_memory(environment)
     return 0 if kept else 1
 
 
-def independent_of_nvml(fake: FakeNvml, environment: dict[str, str]) -> bool:
-    """The p99 of the same exporter with fast calls and with calls of 20 ms."""
-    fake.write(gpus=[{"model": "h100"}] * 8)
-    fast = latencies(our_command, environment)
-    fake.write(gpus=[{"model": "h100"}] * 8, latency_ms=20)
-    slow = latencies(our_command, environment)
-    print(f"   8 GPUs, 20 ms a call     {shown(slow)}   fast calls {shown(fast)}")
-    change = slow[3] / fast[3] - 1
-    return verdict("p99 with slow calls", change * 100, INDEPENDENCE_LIMIT * 100, "% more")
+def independent_of_nvml(folder: Path, environment: dict[str, str]) -> bool:
+    """The p99 of an exporter whose calls are fast beside one whose calls take 20 ms.
+
+    Both run all the while and are asked in short turns, and each turn is compared with the other's beside it: what
+    else this machine does, which changes a p99 several times over, hits both alike.
+    """
+    p99s: dict[str, list[float]] = {"fast": [], "slow": []}
+    with ExitStack() as stack:
+        urls = {}
+        for name, latency in (("fast", 0), ("slow", 20)):
+            fake = FakeNvml(folder / f"{name}.conf")
+            fake.write(gpus=[{"model": "h100"}] * 8, latency_ms=latency)
+            its_own = {**environment, "FAKE_NVML_STATE": str(fake.path)}
+            urls[name] = stack.enter_context(running(our_command, its_own))[1]
+        for turn in range(TURNS):
+            for name in sorted(urls, reverse=turn % 2 == 1):
+                p99s[name].append(wrk(urls[name], 50, 1)[1])
+    fast, slow = (statistics.median(p99s[name]) for name in ("fast", "slow"))
+    print(f"   8 GPUs, p99 with 50 scrapers, medians of {TURNS}: 20 ms a call {slow:.2f}, fast calls {fast:.2f}")
+    ratio = statistics.median(slow / fast for slow, fast in zip(p99s["slow"], p99s["fast"], strict=True))
+    return verdict("p99 with slow calls", (ratio - 1) * 100, INDEPENDENCE_LIMIT * 100, "% more")
 
 
 def cpu_and_memory(environment: dict[str, str]) -> bool:
