@@ -75,7 +75,7 @@ class Source(Generic[T]):
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def request(self, then: Callable[[], None] = lambda: None) -> bool:
-        """Ask for a new reading, and for a call when it has ended; False, and nothing happens, while one is under way."""
+        """Ask for a new reading, and for a call as it ends; False, and nothing happens, while one is under way."""
         if not self._idle.acquire(blocking=False):
             return False
         with self._lock:

@@ -265,3 +265,32 @@ def test_what_hangs_is_named(fake: Fake, caplog: pytest.LogCaptureFixture) -> No
     fake.go.set()
     until(lambda: made.reading().value == 0)
     assert [record.getMessage() for record in caplog.records] == ["thing: no answer from a call for 0 s"]
+
+
+def test_what_comes_then_is_called_once_for_each_reading(fake: Fake) -> None:
+    made = source(fake)
+    ended: list[str] = []
+    fake.go.clear()
+    assert made.request(lambda: ended.append("first"))
+    assert not made.request(lambda: ended.append("refused"))
+    assert ended == []
+    fake.go.set()
+    until(lambda: ended == ["first"])
+    ask(made)
+    assert ended == ["first"]
+
+
+def test_one_that_is_late_from_the_round_before_begins_nobody_twice(fake: Fake) -> None:
+    late = Fake()
+    late.go.clear()
+    stuck, fine = source(late), source(fake)
+    for rounds in (1, 2, 3):
+        ask_all([stuck, fine], 0.05)
+        fine.wait(soon())
+        until(lambda: late.reads == 1)
+        assert (late.reads, fake.reads) == (1, rounds)
+    late.go.set()
+    stuck.wait(soon())
+    ask_all([stuck, fine], LONG_S)
+    assert (late.reads, fake.reads) == (2, 4)
+    ask_all([], LONG_S)

@@ -112,3 +112,20 @@ def test_problems() -> None:
 
 def test_gpu_never_read_has_no_age() -> None:
     assert "sample_age" not in text(snapshot(GpuState(identity(0), None, "not read yet", None, 0)))
+
+
+def test_every_page_is_what_it_would_be_alone() -> None:
+    """Whatever the snapshot before."""
+    collector = collect.Collector(METRICS, collect.Options())
+    instance = Instance("1g.10gb", 7, 0, "MIG-7", {"DCGM_FI_DEV_GPU_TEMP": "40"})
+    heard = GpuState(identity(0), GpuSample({}), "", 0.1, 0, xids=XidEvents(79, {79: 1}, {79: 1.0}))
+    for found in (
+        snapshot(good(0, DCGM_FI_DEV_GPU_TEMP="41"), good(1, DCGM_FI_DEV_GPU_TEMP="42")),
+        snapshot(good(0, DCGM_FI_DEV_GPU_TEMP="41"), good(1, DCGM_FI_DEV_GPU_TEMP="43")),
+        snapshot(good(0, DCGM_FI_DEV_POWER_USAGE="5.000000"), LOST),
+        snapshot(good(0, instance, DCGM_FI_DEV_GPU_TEMP="41")),
+        snapshot(heard),
+        snapshot(),
+        snapshot(good(1, DCGM_FI_DEV_GPU_TEMP="43")),
+    ):
+        assert render(collector.families(found)).decode() == text(found)
