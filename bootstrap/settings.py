@@ -55,7 +55,14 @@ class Settings:
     jupyter_password: str | None = field(default=None, repr=False)
     session_names: tuple[str, ...] = ()
     gpu_metrics: str = "extended"
+    gpu_interval_ms: int = 1000
+    gpu_hostname_label: str = "Hostname"
+    gpu_job_labels: str = "info"
+    gpu_job_folder: str | None = None
+    gpu_process_metrics: str = "off"
     gpu_exporter_port: int = 9400
+    slurm_interval_ms: int = 5000
+    slurm_job_metrics: int = 0
     slurm_exporter_port: int = 9341
     cpu_hint: int | None = None
     """RUNPOD_CPU_COUNT, where it is a number."""

@@ -21,6 +21,10 @@ JUPYTER_PORT = 8888
 JUPYTER_PASSWORD_MIN = 8
 GPU_METRIC_SETS = ("default", "extended", "all")
 """Of exporters.gpu.catalogue; a test compares them."""
+INTERVAL_MIN_MS = 100
+INTERVAL_MAX_MS = 3_600_000
+"""Of exporters.command_line; a test compares them."""
+JOB_METRICS_MAX = 100_000
 MUNGE_KEY_MIN_BYTES = 32
 MUNGE_KEY_MAX_BYTES = 1024
 """munged's own limits on a key file (munge/src/libcommon/munge_defs.h)."""
@@ -163,13 +167,24 @@ def workers(text: str) -> tuple[Worker, ...]:
     return tuple(found)
 
 
-def whole_number(low: int, high: int) -> Callable[[str], int]:
+def whole_number(low: int, high: int, write: str = "Write digits only") -> Callable[[str], int]:
     """A parser for a decimal number from low to high."""
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise Wrong(f"is not a whole number from {low} to {high}", "Write digits only")
+            raise Wrong(f"is not a whole number from {low} to {high}", write)
         return int(text)
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser for one of these words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise Wrong(f"is none of {', '.join(words)}", "Write one of them")
+        return text
 
     return parse
 
@@ -249,6 +264,7 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 _port = whole_number(1, 65535)
+_interval_ms = whole_number(INTERVAL_MIN_MS, INTERVAL_MAX_MS, "Write milliseconds, digits only")
 
 VARIABLES: tuple[Variable, ...] = (
     Variable(
@@ -348,6 +364,55 @@ VARIABLES: tuple[Variable, ...] = (
         " or the path of a catalogue or of a dcgm-exporter CSV file",
         gpu_metrics,
     ),
+    Variable(
+        "DCGM_EXPORTER_INTERVAL",
+        "gpu_interval_ms",
+        "1000",
+        "milliseconds between two readings of the GPUs",
+        _interval_ms,
+    ),
+    Variable(
+        "GPU_EXPORTER_HOSTNAME_LABEL",
+        "gpu_hostname_label",
+        "Hostname",
+        "the label with the node's name: `Hostname`, or `hostname` as dcgm-exporter 4.8.3 and later have it",
+        one_of("Hostname", "hostname"),
+    ),
+    Variable(
+        "GPU_EXPORTER_HPC_JOB_LABELS",
+        "gpu_job_labels",
+        "info",
+        "a GPU's jobs: `info`, on a metric of their own, or `duplicate` as dcgm-exporter: every series once per job",
+        one_of("info", "duplicate"),
+    ),
+    Variable(
+        "DCGM_HPC_JOB_MAPPING_DIR",
+        "gpu_job_folder",
+        "empty",
+        "folder of files named by GPU index with one job ID a line, for the user nobody to read; without it no jobs",
+        path,
+    ),
+    Variable(
+        "GPU_PROCESS_METRICS",
+        "gpu_process_metrics",
+        "off",
+        "`on`: the GPU memory of each process too",
+        one_of("on", "off"),
+    ),
     Variable("GPU_EXPORTER_PORT", "gpu_exporter_port", "9400", "port of the GPU metrics", _port),
+    Variable(
+        "SLURM_EXPORTER_INTERVAL",
+        "slurm_interval_ms",
+        "5000",
+        "milliseconds between two readings of Slurm (head only)",
+        _interval_ms,
+    ),
+    Variable(
+        "SLURM_EXPORTER_JOB_METRICS",
+        "slurm_job_metrics",
+        "0",
+        f"show running jobs one by one, at most this many (up to {JOB_METRICS_MAX}; head only)",
+        whole_number(0, JOB_METRICS_MAX),
+    ),
     Variable("SLURM_EXPORTER_PORT", "slurm_exporter_port", "9341", "port of the Slurm metrics (head only)", _port),
 )
