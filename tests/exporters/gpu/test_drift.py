@@ -57,7 +57,7 @@ def test_every_function_is_used_or_left_out_for_a_reason() -> None:
 
 
 def test_every_metric_can_be_asked_for() -> None:
-    assert Plan(METRICS).metrics
+    assert Plan(METRICS).names
 
 
 def rows() -> list[list[str]]:
