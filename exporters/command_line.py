@@ -19,19 +19,27 @@ T = TypeVar("T")
 EXIT_USAGE = 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """A mistake is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """See argparse."""
+        _exit(f"{self.prog}: {message}; {self.prog} --help lists all flags")
+
+
 def parser(prog: str, description: str, port: int, interval_ms: int, prefix: str) -> argparse.ArgumentParser:
     """A parser with the flags of both; `prefix` begins the names of the environment variables that stand in."""
-    made = argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
+    made = _Parser(prog=prog, description=description, allow_abbrev=False)
     made.add_argument(
         "-a",
         "--address",
-        default=os.environ.get(f"{prefix}_LISTEN", f":{port}"),
+        default=os.environ.get(f"{prefix}_LISTEN") or f":{port}",
         help=f"address to listen on (default :{port}; ${prefix}_LISTEN)",
     )
     made.add_argument(
         "-c",
         "--collect-interval",
-        default=os.environ.get(f"{prefix}_INTERVAL", str(interval_ms)),
+        default=os.environ.get(f"{prefix}_INTERVAL") or str(interval_ms),
         help=f"milliseconds between samples (default {interval_ms}; ${prefix}_INTERVAL)",
     )
     return made

@@ -1,82 +1,94 @@
-"""EDGE: the Slurm exporter: python -m exporters.slurm, or slurm-exporter."""
+"""EDGE: the Slurm exporter's command line: python -m exporters.slurm, or slurm-exporter."""
 
 from __future__ import annotations
 
+import argparse
+import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
-from exporters import command_line, exposition, sampling
-from exporters.exposition import Family
-from exporters.pages import Page, PageHolder
-from exporters.sampling import Source
-from exporters.serving import serve
-from exporters.slurm import collect, commands, parse
+from exporters import command_line
+from exporters.serving import parse_address, serve
+from exporters.slurm.exporter import Exporter
+from exporters.slurm.sources import KINDS, Options
 
 NAME = "slurm-exporter"
 PORT = 9341
+GPU_PORT = 9400
 INTERVAL_MS = 5000
-COMMAND_DEADLINE_S = 10.0
-_HANG_S = COMMAND_DEADLINE_S + 2
-"""A source counts as hung only when the command's own deadline did not end it."""
+DEFAULT_CONF = Path("/etc/slurm/slurm.conf")
+"""Of most builds. Where it is not, Slurm's commands look elsewhere (configless)."""
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One source: a command, how its output is read, and the families of what was read."""
+def parser() -> argparse.ArgumentParser:
+    """All flags."""
+    made = command_line.parser(NAME, "Slurm metrics for Prometheus.", PORT, INTERVAL_MS, "SLURM_EXPORTER")
+    environ = os.environ.get
+    made.add_argument(
+        "--job-metrics",
+        default=environ("SLURM_EXPORTER_JOB_METRICS") or "0",
+        metavar="N",
+        help="show running jobs one by one, at most N of them ($SLURM_EXPORTER_JOB_METRICS)",
+    )
+    made.add_argument(
+        "--label-limit",
+        default=environ("SLURM_EXPORTER_LABEL_LIMIT") or str(Options.label_limit),
+        metavar="N",
+        help="most values of a label such as user or account; the rest is summed as `other`"
+        f" (default {Options.label_limit}; $SLURM_EXPORTER_LABEL_LIMIT)",
+    )
+    made.add_argument(
+        "--gpu-exporter-port",
+        default=environ("GPU_EXPORTER_PORT") or str(GPU_PORT),
+        metavar="PORT",
+        help=f"where /sd says that the nodes' GPU exporters are (default {GPU_PORT}; $GPU_EXPORTER_PORT)",
+    )
+    return made
 
-    name: str
-    command: tuple[str, ...]
-    parse: Callable[[str], Any]
-    families: Callable[[Any], Iterable[Family]]
+
+def whole_number(text: str, flag: str, least: int, most: int) -> int:
+    """Raises ValueError."""
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise ValueError(f"{flag} {text!r} is not a whole number from {least} to {most}")
+    return int(text)
 
 
-KINDS = (
-    Kind("nodes", parse.NODES_COMMAND, parse.nodes, collect.node_families),
-    Kind("jobs", parse.JOBS_COMMAND, parse.jobs, collect.queue_families),
-    Kind("sdiag", parse.SDIAG_COMMAND, parse.sdiag, collect.scheduler_families),
-)
-
-
-def read(kind: Kind) -> list[Family]:
-    """Run a source's command and make its families; raises CommandError or ParseError."""
-    return list(kind.families(kind.parse(commands.run(kind.command, COMMAND_DEADLINE_S))))
-
-
-class Exporter:
-    """The sources of one cluster."""
-
-    def __init__(self, interval: float, pages: PageHolder) -> None:
-        self._interval = interval
-        self._pages = pages
-        self._sources = [
-            Source(kind.name, partial(read, kind), deadline=_HANG_S, max_age=2 * interval + _HANG_S) for kind in KINDS
-        ]
-
-    def run(self) -> None:
-        """Sample for ever."""
-        sampling.run_rounds(self._interval, lambda: self._sources, self._publish)
-
-    def _publish(self) -> None:
-        readings = [(source.name, source.reading()) for source in self._sources]
-        families = [family for _, reading in readings for family in reading.value or ()]
-        body = exposition.render([*families, *collect.own_families(readings)])
-        max_age = 2 * self._interval + len(self._sources) * _HANG_S
-        self._pages.put(Page(body, collect.problems(readings), max_age))
+def check_slurm() -> None:
+    """Raises ValueError where Slurm is not installed, and OSError where its configuration cannot be read."""
+    missing = sorted({kind.command(Options())[0] for kind in KINDS if not shutil.which(kind.command(Options())[0])})
+    if missing:
+        raise ValueError(
+            f"Slurm is not installed here: {', '.join(missing)} not found on PATH. Install Slurm's client commands,"
+            " or set PATH to where they are"
+        )
+    configuration = os.environ.get("SLURM_CONF")
+    if configuration or DEFAULT_CONF.exists():
+        with Path(configuration or DEFAULT_CONF).open("rb"):
+            pass
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve Slurm metrics until told to stop."""
-    parser = command_line.parser(NAME, "Slurm metrics for Prometheus.", PORT, INTERVAL_MS, "SLURM_EXPORTER")
-    arguments = parser.parse_args(argv)
+    arguments = parser().parse_args(argv)
     command_line.log_to_stderr()
-    interval = command_line.or_exit(NAME, lambda: command_line.interval_seconds(arguments.collect_interval))
+
+    def prepare() -> tuple[float, Options, int]:
+        interval = command_line.interval_seconds(arguments.collect_interval)
+        options = Options(
+            job_metrics=whole_number(arguments.job_metrics, "--job-metrics", 0, 100_000),
+            label_limit=whole_number(arguments.label_limit, "--label-limit", 1, 1_000_000),
+        )
+        gpu_port = whole_number(arguments.gpu_exporter_port, "--gpu-exporter-port", 1, 65535)
+        check_slurm()
+        return interval, options, gpu_port
+
+    interval, options, gpu_port = command_line.or_exit(NAME, prepare)
     listener = command_line.listen_or_exit(NAME, arguments.address)
-    pages = PageHolder()
-    command_line.in_background(Exporter(interval, pages).run, "rounds")
-    serve(NAME, {"/metrics": pages}, listener)
+    exporter = Exporter(interval, options, gpu_port, own_port=parse_address(arguments.address)[1])
+    command_line.in_background(exporter.run, "rounds")
+    serve(NAME, {"/metrics": exporter.metrics, "/sd": exporter.targets}, listener)
     return 0
 
 

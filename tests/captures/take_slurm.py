@@ -7,15 +7,17 @@ tests/captures/slurm/<version>/<source>.txt, the very bytes that the exporter's 
 from __future__ import annotations
 
 import re
+import socket
 import tempfile
 from pathlib import Path
 
-from exporters.slurm import parse
+from exporters.slurm.commands import FIXED
+from exporters.slurm.sources import KINDS, Options
 from tests.system.harness import Cluster, Namespaces
 
 HERE = Path(__file__).parent / "slurm"
-COMMANDS = {"nodes": parse.NODES_COMMAND, "jobs": parse.JOBS_COMMAND, "sdiag": parse.SDIAG_COMMAND}
-FIXED = {"LC_ALL": "C", "TZ": "UTC", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
+DETAILS = Options(job_metrics=10)
+OPTIONS = (*((kind, Options()) for kind in KINDS), *((kind, DETAILS) for kind in KINDS if kind.name == "jobs"))
 
 
 def main() -> None:
@@ -31,14 +33,18 @@ def main() -> None:
             version = re.findall(r"[\d.]+\d", cluster.head.exec("sinfo", "--version"))[0]
             target = HERE / version
             target.mkdir(parents=True, exist_ok=True)
-            for name, command in COMMANDS.items():
-                (target / f"{name}.txt").write_text(masked(cluster.head.exec(*command, environment=FIXED)))
+            for kind, options in OPTIONS:
+                if not kind.accounting:
+                    output = cluster.head.exec(*kind.command(options), environment=FIXED, check=not kind.any_status)
+                    name = f"{kind.name}-details" if options.job_metrics else kind.name
+                    (target / f"{name}.txt").write_text(masked(output))
         finally:
             cluster.close()
 
 
 def masked(text: str) -> str:
-    """Without the name of the kernel it was taken on."""
+    """Without the names of the kernel and the machine it was taken on."""
+    text = re.sub(rf"\b{re.escape(socket.gethostname().partition('.')[0])}\b", "controller", text)
     return re.sub(
         r"OS=Linux .*?  RealMemory", "OS=Linux 6.1.0-18-amd64 #1 SMP PREEMPT_DYNAMIC Debian  RealMemory", text
     )

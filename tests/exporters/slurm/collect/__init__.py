@@ -1,0 +1,1 @@
+"""Tests of what makes families of a snapshot."""
