@@ -17,6 +17,7 @@ BENCH := build/bench/.ready
 FAKE_NVML := build/fake_nvml/libnvidia-ml.so.1
 OLD_BINDINGS := build/old_bindings/.ready
 PROMTOOL := build/promtool/promtool
+PROMETHEUS := build/prometheus/prometheus
 NVML_HEADER := build/nvml/nvidia/nvml_dev/include/nvml.h
 BIN := build/dev/bin
 AS_ROOT := $(filter 0,$(shell id -u))
@@ -68,11 +69,11 @@ unit: $(if $(AS_ROOT),pod-programs) $(DEV) $(FAKE_NVML) $(OLD_BINDINGS) $(PROMTO
 	$(BIN)/python -m pytest -m "not system and not image" $(TESTS)
 
 .PHONY: system
-system: need-root pod-programs $(DEV) $(RUNTIME) $(FAKE_NVML) ## real daemons in several pods
+system: need-root pod-programs $(DEV) $(RUNTIME) $(FAKE_NVML) $(PROMETHEUS) ## real daemons in several pods
 	$(BIN)/python -m pytest -m system $(TESTS)
 
 .PHONY: image-test
-image-test: need-root $(DEV) $(FAKE_NVML) ## build the image and run the system tests in containers of it (needs Docker, installs it)
+image-test: need-root $(DEV) $(FAKE_NVML) $(PROMETHEUS) ## build the image and run the system tests in containers of it (needs Docker, installs it)
 	@TESTS="$(TESTS)" tests/image/engine.sh tests/image/run.sh
 
 .PHONY: device-test
@@ -163,8 +164,8 @@ $(OLD_BINDINGS): $(wildcard tests/exporters/gpu/old_bindings/*.txt) | $(DEV)
 	done
 	@touch $@
 
-$(PROMTOOL):
-	@local/promtool.sh $@
+$(PROMTOOL) $(PROMETHEUS):
+	@local/unpack.sh prometheus $@
 
 $(FAKE_NVML): $(NVML_HEADER) $(wildcard tests/fake_nvml/*.c tests/fake_nvml/*.h tests/fake_nvml/Makefile)
 	@local/packages.sh cc

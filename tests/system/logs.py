@@ -22,6 +22,11 @@ NO_DRIVER = (
     r"\[gpu-exporter\] .* WARNING NVML: no NVIDIA driver here",
     r"\[slurmd\] .* We were configured with nvml functionality, but that lib wasn't found",  # 26.05
 )
+# Of a head whose slurmctld does not answer.
+SLURM_IS_AWAY = (
+    r"\[slurm-exporter\] .* WARNING \w+: \w+ (gave no answer within 10 s|ended with 1: .*"
+    r"(Unable to contact slurm controller|Zero Bytes were transmitted|Socket timed out|Unexpected message))"
+)
 
 
 def unexpected_lines(log: str, announced: Iterable[str] = ()) -> list[str]:

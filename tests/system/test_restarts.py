@@ -75,7 +75,7 @@ def test_a_program_that_cannot_start_is_tried_for_ever(three: Cluster) -> None:
         r"\[slurmctld\] .*error: ClusterName needs to be specified",
         r"\[slurmctld\] .*fatal: Unable to process configuration file",
         r"\[supervisord\] .* WARNING slurmctld ended within its first second; it is tried again in \d s",
-        r"\[slurm-exporter\] .* WARNING (nodes|jobs|sdiag): .* Parse error in file /etc/slurm/slurm.conf line 1",
+        r"\[slurm-exporter\] .* WARNING \w+: .* Parse error in file /etc/slurm/slurm.conf line 1",
     )
     three.head.exec("sh", "-c", "mv /etc/slurm/slurm.conf /etc/slurm/away; echo nonsense >/etc/slurm/slurm.conf")
     three.head.exec("supervisorctl", "restart", "slurmctld", check=False, timeout=60)

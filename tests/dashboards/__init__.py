@@ -1,0 +1,1 @@
+"""Of the dashboards that ship: what they ask Prometheus for."""
