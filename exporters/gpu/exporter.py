@@ -157,6 +157,7 @@ class Exporter:
             expected=self._setup.expected or self._most_seen,
             calls=self._calls(),
             events_error=self._events.error if self._wants_xids else "",
+            unattributed_xids=self._events.unattributed(),
         )
 
     def _jobs(self) -> dict[jobs.Place, tuple[str, ...]]:

@@ -78,6 +78,9 @@ def _events(snapshot: Snapshot) -> Iterable[Family]:
     yield Family("gpu_watchdog_gpu_xid_events_total", "counter", help, counts)
     help = "Unix time of the last XID event of a code."
     yield Family("gpu_watchdog_gpu_xid_last_timestamp_seconds", "gauge", help, times)
+    help = "XID events of which the driver did not tell whose they were."
+    lost = [(labels({"xid": str(code)}), str(count)) for code, count in sorted(snapshot.unattributed_xids.items())]
+    yield Family("gpu_watchdog_xid_events_unattributed_total", "counter", help, lost)
     listens = 0 if snapshot.events_error else 1
     if snapshot.gpus:
         yield single("gpu_watchdog_xid_events_up", "1 if XID events are listened to.", listens)

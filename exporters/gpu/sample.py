@@ -126,4 +126,6 @@ class Snapshot:
     """GPUs that there should be."""
     calls: Mapping[str, CallCount] = field(default_factory=dict)
     events_error: str = ""
-    """Why there are no XID events."""
+    """Why XID events of a GPU, or of all, are not heard of."""
+    unattributed_xids: Mapping[int, int] = field(default_factory=dict)
+    """XID events by code of which it could not be told whose they were."""

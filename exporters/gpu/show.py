@@ -67,6 +67,7 @@ def from_capture(text: str) -> Snapshot:
             **data,
             "gpus": tuple(_gpu(gpu) for gpu in data["gpus"]),
             "unreadable": {int(index): error for index, error in data["unreadable"].items()},
+            "unattributed_xids": {int(code): count for code, count in data["unattributed_xids"].items()},
             "calls": {name: CallCount(**count) for name, count in data["calls"].items()},
         }
     )

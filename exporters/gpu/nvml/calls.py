@@ -26,6 +26,9 @@ ABSENT = frozenset(
     }
 )
 
+# Of these the answer stays the same, as far as is known.
+UNSUPPORTED = frozenset({pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND})
+
 # These mean that no handle is good any more. A single lost GPU does not: starting NVML anew would disturb the others.
 DRIVER_GONE = frozenset(
     {

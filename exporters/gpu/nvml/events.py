@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import pynvml
 
-from exporters.gpu.nvml.calls import ABSENT, Calls
+from exporters.gpu.nvml.calls import DRIVER_GONE, UNSUPPORTED, Calls
 from exporters.gpu.nvml.driver import Driver
-from exporters.gpu.sample import Inventory, XidEvents
+from exporters.gpu.sample import Identity, Inventory, XidEvents
 
 WAIT_MS = 2500
 """An event ends a wait at once, a change of GPUs does not. Shorter than HUNG_S: a wait is no hang."""
 HUNG_S = 5.0
 PAUSE_S = 5.0
 LOST_PAUSE_S = 0.5
+
+Known = dict[int | str | None, Identity]
+"""The GPUs that are listened to, by the address of their handle and by their PCI bus id."""
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +37,11 @@ class Listener:
         self._lock = threading.Lock()
         self._wanted: Inventory = Inventory()
         self._heard: dict[str, XidEvents] = {}
+        self._unattributed: dict[int, int] = {}
 
     @property
     def error(self) -> str:
-        """Why no events are heard of; empty where they are."""
+        """Why events of a GPU, or of all, are not heard of; empty where they are."""
         return self.calls.hung(HUNG_S) or self._error
 
     def follow(self, inventory: Inventory) -> None:
@@ -46,6 +52,11 @@ class Listener:
         """The events of one GPU; None where they cannot be listened to."""
         with self._lock:
             return self._heard.get(uuid)
+
+    def unattributed(self) -> dict[int, int]:
+        """Events by code of which it could not be told whose they were."""
+        with self._lock:
+            return dict(self._unattributed)
 
     def run(self) -> None:
         """For ever; should a bug end it, it says so instead of being silent about events for good."""
@@ -65,9 +76,7 @@ class Listener:
             try:
                 self._listen(inventory, generation)
             except pynvml.NVMLError as error:
-                if str(error) != self._error:
-                    log.warning("XID events: %s", error)
-                self._error = str(error)
+                self._tell(str(error))
                 # A lost GPU ends every wait. Without it the others are listened to again at once, to miss no event.
                 lost = error.value == pynvml.NVML_ERROR_GPU_IS_LOST
                 if not (lost and time.monotonic() - began > LOST_PAUSE_S):
@@ -76,10 +85,14 @@ class Listener:
     def _listen(self, inventory: Inventory, generation: int) -> None:
         """Until the GPUs or the driver change; raises NVMLError."""
         events = self.calls(pynvml.nvmlEventSetCreate)
+        known: Known = {}
+        left: Iterable[Identity] = inventory.gpus
+        due = 0.0
         try:
-            names = self._register(events, inventory)
-            self._error = "" if names else "no GPU here tells of XID events"
             while inventory is self._wanted and generation == self._driver.generation and not self._driver.lost:
+                if left and time.monotonic() >= due:
+                    left = self._register(events, left, known)
+                    due = time.monotonic() + PAUSE_S
                 try:
                     event = self.calls(pynvml.nvmlEventSetWait_v2, events, WAIT_MS)
                 except pynvml.NVMLError as error:
@@ -87,41 +100,62 @@ class Listener:
                         raise
                     continue
                 if event.eventType == pynvml.nvmlEventTypeXidCriticalError:
-                    self._note(names, event)
+                    self._note(known, event)
         finally:
             if generation == self._driver.generation and not self._driver.lost:
                 self.calls(pynvml.nvmlEventSetFree, events)
 
-    def _register(self, events: Any, inventory: Inventory) -> dict[str, str]:
-        """PCI bus id -> UUID of the GPUs that can be listened to."""
-        names = {}
-        for identity in inventory.gpus:
+    def _register(self, events: Any, gpus: Iterable[Identity], known: Known) -> list[Identity]:
+        """Listen to these GPUs, too, and enter them in known; those that refuse now, and may not later."""
+        refusals: dict[Identity, str] = {}
+        for identity in gpus:
             try:
                 handle = self.calls(pynvml.nvmlDeviceGetHandleByUUID, identity.uuid)
                 kind = pynvml.nvmlEventTypeXidCriticalError
                 self.calls(pynvml.nvmlDeviceRegisterEvents, handle, kind, events)
             except pynvml.NVMLError as error:
-                if error.value not in ABSENT and error.value != pynvml.NVML_ERROR_GPU_IS_LOST:
+                if error.value in DRIVER_GONE:
                     raise
+                if error.value not in UNSUPPORTED:
+                    refusals[identity] = f"GPU {identity.index} {identity.uuid}: {error}"
                 continue
-            names[identity.pci_bus_id] = identity.uuid
+            known[_address(handle)] = known[identity.pci_bus_id] = identity
             with self._lock:
                 self._heard.setdefault(identity.uuid, XidEvents())
-        return names
+        self._tell("; ".join(refusals.values()) or ("" if known else "no GPU here tells of XID events"))
+        return list(refusals)
 
-    def _note(self, names: dict[str, str], event: Any) -> None:
-        try:
-            bus_id = self.calls(pynvml.nvmlDeviceGetPciInfo, event.device).busId
-        except pynvml.NVMLError:
+    def _tell(self, error: str) -> None:
+        if error and error != self._error:
+            log.warning("XID events: %s", error)
+        self._error = error
+
+    def _note(self, known: Known, event: Any) -> None:
+        code, gpu = int(event.eventData), self._whose(known, event.device)
+        if gpu is None:
+            log.warning("XID %d: the driver does not tell of which GPU", code)
+            with self._lock:
+                self._unattributed[code] = self._unattributed.get(code, 0) + 1
             return
-        uuid, code = names.get(bus_id), int(event.eventData)
-        if uuid is None:
-            return
-        log.warning("GPU %s (%s): XID %d", bus_id, uuid, code)
+        log.warning("GPU %s (%s): XID %d", gpu.pci_bus_id, gpu.uuid, code)
         with self._lock:
-            before = self._heard[uuid]
-            self._heard[uuid] = XidEvents(
+            before = self._heard[gpu.uuid]
+            self._heard[gpu.uuid] = XidEvents(
                 code,
                 {**before.counts, code: before.counts.get(code, 0) + 1},
                 {**before.times, code: time.time()},
             )
+
+    def _whose(self, known: Known, handle: Any) -> Identity | None:
+        """By its handle alone, where it is a known one: a GPU that fell off the bus does not answer any more."""
+        if found := known.get(_address(handle)):
+            return found
+        try:
+            return known.get(self.calls(pynvml.nvmlDeviceGetPciInfo, handle).busId)
+        except pynvml.NVMLError:
+            return None
+
+
+def _address(handle: Any) -> int | None:
+    """What tells a handle from another: the driver gives the same for the same GPU."""
+    return ctypes.cast(handle, ctypes.c_void_p).value

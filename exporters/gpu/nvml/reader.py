@@ -11,7 +11,7 @@ import pynvml
 
 from exporters.gpu.catalogue import Metric
 from exporters.gpu.nvml import fields, gpm, mig, processes
-from exporters.gpu.nvml.calls import ABSENT, DRIVER_GONE, Calls, NvmlError
+from exporters.gpu.nvml.calls import ABSENT, DRIVER_GONE, UNSUPPORTED, Calls, NvmlError
 from exporters.gpu.nvml.driver import Driver
 from exporters.gpu.nvml.plan import Answers, Plan, Values
 from exporters.gpu.sample import GpuSample, Process
@@ -20,8 +20,6 @@ RETRY_S = 60.0
 """What a GPU does not have is asked for again then: a mode may have changed."""
 MIG_LOOK_S = 5.0
 log = logging.getLogger(__name__)
-
-_NEVER = frozenset({pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND})
 
 
 class Sampler:
@@ -126,7 +124,7 @@ class Reader:
             del self._retry[number]
         answers.calls, refusals = self.calls.each(self._handle, plan.calls, but=self._unneeded.union(self._retry))
         for number, error in refusals:
-            if error.value in _NEVER:
+            if error.value in UNSUPPORTED:
                 self._retry[number] = now + RETRY_S
             else:
                 refused = error

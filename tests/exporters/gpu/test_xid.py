@@ -101,3 +101,29 @@ def test_a_gpu_that_tells_of_none_beside_one_that_does(machine: Machine, catalog
     machine.until_value(31, XID, gpu="1", err_msg="GPU memory page fault")
     assert samples(machine.text(), XID, gpu="0") == []
     assert machine.value("gpu_watchdog_xid_events_up") == 1
+
+
+def test_the_xid_of_a_gpu_that_is_lost_at_once(machine: Machine, catalogue: str) -> None:
+    """It does not answer any more when its event is looked at."""
+    machine.gpus.write(gpus=[{"model": "h100"}, {"model": "h100"}])
+    machine.start(catalogue)
+    machine.until_value(0, XID, gpu="1")
+    machine.gpus.update(1, xid="79", xid_seq=1, error="GPU_IS_LOST")
+    machine.until_value(1, "gpu_watchdog_gpu_xid_events_total", gpu="1", xid="79")
+    assert not samples(machine.text(), "gpu_watchdog_xid_events_unattributed_total")
+
+
+@pytest.mark.parametrize("error", ["GPU_IS_LOST", "NO_PERMISSION", "UNKNOWN"])
+def test_a_gpu_that_refuses_to_be_listened_to_is_asked_again(machine: Machine, catalogue: str, error: str) -> None:
+    machine.gpus.write(gpus=[{"model": "h100", "error.nvmlDeviceRegisterEvents": error}, {"model": "h100"}])
+    machine.start(catalogue)
+    machine.until_value(0, XID, gpu="1")
+    machine.gpus.raise_xid(1, 31)
+    machine.until_value(31, XID, gpu="1")
+    assert machine.value("gpu_watchdog_xid_events_up") == 0
+    assert machine.log.read_text().count("XID events: GPU 0 GPU-") == 1
+    machine.gpus.update(0, **{"error.nvmlDeviceRegisterEvents": None})
+    machine.until_value(1, "gpu_watchdog_xid_events_up")
+    machine.gpus.raise_xid(0, 13)
+    machine.until_value(13, XID, gpu="0")
+    assert machine.value("gpu_watchdog_gpu_xid_events_total", gpu="1", xid="31") == 1
