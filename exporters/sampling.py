@@ -38,6 +38,8 @@ class Reading(Generic[T_co]):
     """Of the last finished attempt."""
     failures: int
     """Attempts that failed or went over the deadline, since start."""
+    reason: str = ""
+    """The error without what changes while it lasts, such as its seconds: fit for a label."""
 
 
 class Source(Generic[T]):
@@ -102,17 +104,18 @@ class Source(Generic[T]):
         with self._lock:
             now = time.monotonic()
             age = None if self._value_time is None else now - self._value_time
-            error = self._error
+            error = reason = self._error
             if self._busy_since is not None and self._hung(now):
                 doing = self._doing()
-                error = f"no answer{doing and f' from {doing}'} for {now - self._busy_since:.0f} s"
+                reason = f"no answer{doing and f' from {doing}'}"
+                error = f"{reason} for {now - self._busy_since:.0f} s"
                 if not self._hang_counted:
                     self._hang_counted = True
                     self._failures += 1
                     log.warning("%s: %s", self.name, error)
             elif not error and age is not None and age > self.max_age:
-                error = f"last read {age:.0f} s ago"
-            return Reading(None if error else self._value, error, age, self._duration, self._failures)
+                reason, error = "last read too long ago", f"last read {age:.0f} s ago"
+            return Reading(None if error else self._value, error, age, self._duration, self._failures, reason)
 
     def _hung(self, now: float) -> bool:
         return self._busy_since is not None and now - self._busy_since > self.deadline

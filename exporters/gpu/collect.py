@@ -114,7 +114,7 @@ def _label_text(identity: Identity, instance: Pairs, hostname: tuple[str, str], 
 def problems(snapshot: Snapshot) -> list[str]:
     """What makes this exporter unhealthy: a driver or GPU that fails. A machine without any does not."""
     found = [f"GPU {gpu.identity.index} ({gpu.identity.uuid}): {gpu.error}" for gpu in snapshot.gpus if gpu.error]
-    found += [f"GPU {index}: {error}" for index, error in sorted(snapshot.unreadable.items())]
+    found += [f"GPU {index}: {one.reason}" for index, one in sorted(snapshot.unreadable.items())]
     if snapshot.driver_error and (snapshot.gpus or snapshot.driver_error != NO_DRIVER):
         found.append(f"NVML: {snapshot.driver_error}")
     if snapshot.shown < snapshot.expected:

@@ -16,7 +16,7 @@ from exporters.gpu.nvml import calls
 from exporters.gpu.nvml.driver import Driver
 from exporters.gpu.nvml.events import Listener
 from exporters.gpu.nvml.reader import Reader, Sampler
-from exporters.gpu.sample import CallCount, GpuSample, GpuState, Identity, Inventory, Snapshot
+from exporters.gpu.sample import CallCount, GpuSample, GpuState, Identity, Inventory, Snapshot, Unreadable
 from exporters.pages import Page, PageHolder
 from exporters.sampling import Source
 
@@ -58,14 +58,15 @@ class Exporter:
             "NVML",
             self._driver.inventory,
             deadline=CALL_DEADLINE_S,
-            max_age=4 * INVENTORY_INTERVAL_S,
+            max_age=4 * INVENTORY_INTERVAL_S + setup.interval,
             doing=lambda: self._driver.calls.current,
         )
         self._gpus: dict[str, tuple[Identity, Source[GpuSample], Reader]] = {}
         self._collector = collect.Collector(setup.metrics, setup.options)
         self._renderer = exposition.Renderer()
         self._most_seen = 0
-        self._down_since: dict[str, float] = {}
+        self._down_since: dict[str | int, float] = {}
+        """By UUID, or by index where there is none to be had."""
         self._wants_xids = any(metric.heard for metric in setup.metrics)
 
     def run(self) -> None:
@@ -124,12 +125,10 @@ class Exporter:
         states = []
         for identity, source, _ in sorted(self._gpus.values(), key=lambda entry: entry[0].index):
             reading = source.reading()
-            error = reading.error
+            error, reason = reading.error, reading.reason
             # What cannot be named at the place of a GPU that is not listed is this GPU.
             if identity.uuid not in listed and unreadable.pop(identity.index, None) is None:
-                error = f"the driver does not show it{error and f' ({error})'}"
-            if not error:
-                self._down_since.pop(identity.uuid, None)
+                error, reason = (f"the driver does not show it{text and f' ({text})'}" for text in (error, reason))
             states.append(
                 GpuState(
                     identity=identity,
@@ -137,7 +136,7 @@ class Exporter:
                     error=error,
                     age=reading.age,
                     failures=reading.failures,
-                    down_since=self._down_since.setdefault(identity.uuid, time.time()) if error else None,
+                    down_since=self._since(identity.uuid) if error else None,
                     xids=self._events.heard(identity.uuid) if self._wants_xids else None,
                     jobs=by_index.get((identity.index, None), ()),
                     instance_jobs={
@@ -145,20 +144,29 @@ class Exporter:
                         for (index, instance), ids in by_index.items()
                         if instance is not None and index == identity.index
                     },
+                    reason=reason,
                 )
             )
+        places = {index: Unreadable(text, self._since(index)) for index, text in unreadable.items()}
+        down = {*places, *(state.identity.uuid for state in states if state.error)}
+        self._down_since = {name: since for name, since in self._down_since.items() if name in down}
         return Snapshot(
             hostname=self._setup.hostname,
             driver_error=inventory.error,
             driver_version=self._inventory.driver_version,
             gpus=tuple(states),
-            unreadable=unreadable,
+            unreadable=places,
             shown=0 if inventory.error else len(self._inventory.gpus) + len(self._inventory.unreadable),
             expected=self._setup.expected or self._most_seen,
             calls=self._calls(),
             events_error=self._events.error if self._wants_xids else "",
             unattributed_xids=self._events.unattributed(),
+            driver_reason=inventory.reason,
         )
+
+    def _since(self, name: str | int) -> float:
+        """When one that is down was first found to be."""
+        return self._down_since.setdefault(name, time.time())
 
     def _jobs(self) -> dict[jobs.Place, tuple[str, ...]]:
         if self._setup.jobs_folder is None:

@@ -33,7 +33,7 @@ def families(snapshot: Snapshot) -> Iterable[Family]:
     yield Family("gpu_watchdog_gpu_exporter_build_info", "gauge", "Version of this exporter.", [(info, "1")])
     up = 0 if snapshot.driver_error else 1
     yield single("gpu_watchdog_nvml_up", "1 if NVML answers, 0 if there is no driver or it does not.", up)
-    errors = [(labels({"error": snapshot.driver_error}), "1")] if snapshot.driver_error else []
+    errors = [(labels({"error": snapshot.driver_reason}), "1")] if snapshot.driver_reason else []
     yield Family("gpu_watchdog_nvml_error_info", "gauge", "Why NVML does not answer.", errors)
     yield single("gpu_watchdog_gpus", "GPUs the driver shows, working or not.", snapshot.shown)
     help = "GPUs there should be: RUNPOD_GPU_COUNT or --gpus-expected, else the most that were seen."
@@ -46,13 +46,20 @@ def families(snapshot: Snapshot) -> Iterable[Family]:
 
 def _state(snapshot: Snapshot) -> Iterable[Family]:
     each = _each(snapshot)
-    up_help = "1 if the GPU's last sample is good and fresh."
-    yield Family("gpu_watchdog_gpu_up", "gauge", up_help, each(lambda gpu: 0 if gpu.sample is None else 1))
-    errors = [(_short(gpu.identity, error=gpu.error), "1") for gpu in snapshot.gpus if gpu.error]
-    errors += [(labels({"gpu": str(index), "error": text}), "1") for index, text in sorted(snapshot.unreadable.items())]
+    unreadable = sorted(snapshot.unreadable.items())
+    up = each(lambda gpu: 0 if gpu.sample is None else 1)
+    up += [(labels({"gpu": str(index)}), "0") for index, _ in unreadable]
+    yield Family("gpu_watchdog_gpu_up", "gauge", "1 if the GPU's last sample is good and fresh.", up)
+    errors = [(_short(gpu.identity, error=gpu.reason), "1") for gpu in snapshot.gpus if gpu.reason]
+    errors += [(labels({"gpu": str(index), "error": one.reason}), "1") for index, one in unreadable]
     yield Family("gpu_watchdog_gpu_error_info", "gauge", "Why a GPU has no values.", errors)
     help = "Unix time since which a GPU that is down has been."
     down = each(lambda gpu: None if gpu.down_since is None else round(gpu.down_since, 3))
+    down += [
+        (labels({"gpu": str(index)}), number(round(one.down_since, 3)))
+        for index, one in unreadable
+        if one.down_since is not None
+    ]
     yield Family("gpu_watchdog_gpu_down_since_timestamp_seconds", "gauge", help, down)
     help = "Seconds from the GPU's last good sample to this page."
     age = each(lambda gpu: None if gpu.age is None else round(gpu.age, 3))

@@ -98,6 +98,7 @@ class GpuState:
     identity: Identity
     sample: GpuSample | None
     error: str
+    """Empty where there is none."""
     age: float | None
     """Seconds since its last good sample; None before the first."""
     failures: int
@@ -108,6 +109,16 @@ class GpuState:
     jobs: tuple[str, ...] = ()
     instance_jobs: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Jobs of its MIG instances, by GPU instance."""
+    reason: str = ""
+    """The error without what changes while it lasts."""
+
+
+class Unreadable(NamedTuple):
+    """A GPU that does not say who it is."""
+
+    reason: str
+    down_since: float | None
+    """Unix time since which it has not."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,8 @@ class Snapshot:
     """Why NVML cannot be used, empty when it can."""
     driver_version: str
     gpus: tuple[GpuState, ...]
-    unreadable: Mapping[int, str] = field(default_factory=dict)
+    unreadable: Mapping[int, Unreadable] = field(default_factory=dict)
+    """By index."""
     shown: int = 0
     """GPUs that the driver shows now, working or not."""
     expected: int = 0
@@ -129,3 +141,5 @@ class Snapshot:
     """Why XID events of a GPU, or of all, are not heard of."""
     unattributed_xids: Mapping[int, int] = field(default_factory=dict)
     """XID events by code of which it could not be told whose they were."""
+    driver_reason: str = ""
+    """The driver's error without what changes while it lasts."""

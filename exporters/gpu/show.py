@@ -9,7 +9,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from exporters.gpu.catalogue import Metric
-from exporters.gpu.sample import CallCount, GpuSample, GpuState, Identity, Instance, Process, Snapshot, XidEvents
+from exporters.gpu.sample import (
+    CallCount,
+    GpuSample,
+    GpuState,
+    Identity,
+    Instance,
+    Process,
+    Snapshot,
+    Unreadable,
+    XidEvents,
+)
 
 # What tells one machine from another.
 _MASKED_LABELS = {"DCGM_FI_DEV_SERIAL"}
@@ -54,7 +64,9 @@ def capture(snapshot: Snapshot) -> str:
             instance["uuid"] = f"MIG-00000000-0000-0000-{number:04d}-{mig_number:012d}"
         for process_number, process in enumerate((gpu["sample"] or {}).get("processes") or ()):
             process["pid"], process["name"] = 1000 + process_number, "process"
-        gpu["error"] = re.sub(r"GPU-[0-9a-f-]+", "GPU", gpu["error"])
+        for text in ("error", "reason"):
+            gpu[text] = re.sub(r"GPU-[0-9a-f-]+", "GPU", gpu[text])
+    data["unreadable"] = {index: (reason, None) for index, (reason, _) in snapshot.unreadable.items()}
     data["calls"] = {}
     return json.dumps(data, indent=1) + "\n"
 
@@ -66,7 +78,7 @@ def from_capture(text: str) -> Snapshot:
         **{
             **data,
             "gpus": tuple(_gpu(gpu) for gpu in data["gpus"]),
-            "unreadable": {int(index): error for index, error in data["unreadable"].items()},
+            "unreadable": {int(index): Unreadable(*one) for index, one in data["unreadable"].items()},
             "unattributed_xids": {int(code): count for code, count in data["unattributed_xids"].items()},
             "calls": {name: CallCount(**count) for name, count in data["calls"].items()},
         }

@@ -96,12 +96,12 @@ def test_failure_withholds_the_value_and_recovers(fake: Fake, failure: Exception
     ask(made)
     ask(made)
     found = made.reading()
-    assert (found.value, found.error, found.failures) == (None, error, 2)
+    assert (found.value, found.error, found.reason, found.failures) == (None, error, error, 2)
     assert found.age is not None
     fake.answer = 8
     ask(made)
     found = made.reading()
-    assert (found.value, found.error, found.failures) == (8, "", 2)
+    assert (found.value, found.error, found.reason, found.failures) == (8, "", "", 2)
 
 
 def test_change_of_failure_is_logged_once(fake: Fake, caplog: pytest.LogCaptureFixture) -> None:
@@ -122,7 +122,7 @@ def test_hang_withholds_the_value_and_is_counted_once(fake: Fake) -> None:
     fake.go.clear()
     made.request()
     until(lambda: made.reading().error.startswith("no answer for "))
-    assert made.reading().value is None
+    assert (made.reading().value, made.reading().reason) == (None, "no answer")
     assert made.reading().failures == failures + 1
     fake.answer = 2
     fake.go.set()
@@ -177,6 +177,7 @@ def test_old_value_is_withheld(fake: Fake) -> None:
     ask(made)
     found = made.reading()
     assert (found.value, found.error, found.failures) == (None, "last read 0 s ago", 0)
+    assert found.reason == "last read too long ago"
 
 
 def test_stopped_source_ends_its_thread(fake: Fake) -> None:
@@ -261,6 +262,7 @@ def test_what_hangs_is_named(fake: Fake, caplog: pytest.LogCaptureFixture) -> No
     made = Source("thing", fake.read, deadline=0.0, max_age=LONG_S, doing=lambda: "a call")
     made.request()
     until(lambda: made.reading().error == "no answer from a call for 0 s")
+    assert made.reading().reason == "no answer from a call"
     caplog.set_level("INFO")
     fake.go.set()
     until(lambda: made.reading().value == 0)

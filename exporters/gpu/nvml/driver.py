@@ -77,7 +77,7 @@ class Driver:
             if reading.value:
                 found.append(reading.value)
             else:
-                unreadable[index] = reading.error
+                unreadable[index] = reading.reason
         return Inventory(self.version, tuple(found), unreadable)
 
     def mark_lost(self, generation: int) -> None:

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporters.exposition import render
 from exporters.gpu import collect
 from exporters.gpu.catalogue import Metric, Value, Xid
-from exporters.gpu.sample import NO_DRIVER, GpuSample, GpuState, Identity, Instance, Snapshot, XidEvents
+from exporters.gpu.sample import NO_DRIVER, GpuSample, GpuState, Identity, Instance, Snapshot, Unreadable, XidEvents
 
 METRICS = (
     Metric("DCGM_FI_DEV_GPU_TEMP", "default", "gauge", "GPU temperature (in C).", ()),
@@ -25,7 +25,7 @@ def good(index: int, *instances: Instance, jobs: tuple[str, ...] = (), **values:
     return GpuState(identity(index), GpuSample(values, instances), "", 0.01251, 0, jobs=jobs)
 
 
-def snapshot(*gpus: GpuState, driver_error: str = "", unreadable: dict[int, str] | None = None) -> Snapshot:
+def snapshot(*gpus: GpuState, driver_error: str = "", unreadable: dict[int, Unreadable] | None = None) -> Snapshot:
     shown = len(gpus) + len(unreadable or {})
     return Snapshot("pod-1", driver_error, "550.54.15", gpus, unreadable or {}, shown=shown)
 
@@ -36,7 +36,8 @@ def text(found: Snapshot, options: collect.Options | None = None) -> str:
     return rendered
 
 
-LOST = GpuState(identity(1), None, "GPU is lost", 12.5, 3, down_since=1700000000.5)
+LOST = GpuState(identity(1), None, "GPU is lost for 7 s", 12.5, 3, down_since=1700000000.5, reason="GPU is lost")
+UNREADABLE = {2: Unreadable("Unknown Error", 1700000001.0)}
 
 
 def test_labels_and_values() -> None:
@@ -55,14 +56,16 @@ def test_labels_and_values() -> None:
 
 
 def test_what_is_told_of_a_gpu_that_is_down() -> None:
-    found = text(snapshot(good(0), LOST, unreadable={2: "Unknown Error"}))
+    found = text(snapshot(good(0), LOST, unreadable=UNREADABLE))
     for line in (
         "gpu_watchdog_gpus 3",
         'gpu_watchdog_gpu_up{gpu="0",UUID="GPU-0"} 1',
         'gpu_watchdog_gpu_up{gpu="1",UUID="GPU-1"} 0',
+        'gpu_watchdog_gpu_up{gpu="2"} 0',
         'gpu_watchdog_gpu_error_info{gpu="1",UUID="GPU-1",error="GPU is lost"} 1',
         'gpu_watchdog_gpu_error_info{gpu="2",error="Unknown Error"} 1',
         'gpu_watchdog_gpu_down_since_timestamp_seconds{gpu="1",UUID="GPU-1"} 1700000000.5',
+        'gpu_watchdog_gpu_down_since_timestamp_seconds{gpu="2"} 1700000001.0',
         'gpu_watchdog_gpu_sample_age_seconds{gpu="0",UUID="GPU-0"} 0.013',
         'gpu_watchdog_gpu_sample_failures_total{gpu="1",UUID="GPU-1"} 3',
     ):
@@ -92,7 +95,7 @@ def test_a_gpu_whose_events_are_not_heard_has_no_xid() -> None:
 
 
 def test_machine_without_a_gpu() -> None:
-    found = text(Snapshot("pod-1", NO_DRIVER, "", ()))
+    found = text(Snapshot("pod-1", NO_DRIVER, "", (), driver_reason=NO_DRIVER))
     assert "gpu_watchdog_nvml_up 0\n" in found
     assert f'gpu_watchdog_nvml_error_info{{error="{NO_DRIVER}"}} 1\n' in found
     assert "gpu_watchdog_gpus 0\n" in found
@@ -101,8 +104,8 @@ def test_machine_without_a_gpu() -> None:
 
 
 def test_problems() -> None:
-    found = collect.problems(snapshot(good(0), LOST, driver_error="no answer for 9 s", unreadable={2: "Unknown Error"}))
-    assert found == ["GPU 1 (GPU-1): GPU is lost", "GPU 2: Unknown Error", "NVML: no answer for 9 s"]
+    found = collect.problems(snapshot(good(0), LOST, driver_error="no answer for 9 s", unreadable=UNREADABLE))
+    assert found == ["GPU 1 (GPU-1): GPU is lost for 7 s", "GPU 2: Unknown Error", "NVML: no answer for 9 s"]
     assert collect.problems(snapshot(good(0))) == []
     assert collect.problems(Snapshot("pod-1", "Driver/library version mismatch", "", ())) == [
         "NVML: Driver/library version mismatch"

@@ -13,6 +13,7 @@ from tests.exporters.gpu.machine import CALL_DEADLINE_S, DEADLINE_S, Machine, sa
 UP = "gpu_watchdog_gpu_up"
 TEMPERATURE = "DCGM_FI_DEV_GPU_TEMP"
 ERROR = "gpu_watchdog_gpu_error_info"
+DOWN_SINCE = "gpu_watchdog_gpu_down_since_timestamp_seconds"
 
 
 def start(machine: Machine, *flags: str, gpus: int = 2, model: str = "h100", **settings: str | int) -> None:
@@ -23,6 +24,10 @@ def start(machine: Machine, *flags: str, gpus: int = 2, model: str = "h100", **s
 
 def reason(machine: Machine, gpu: str) -> str:
     return "".join(labels["error"] for labels, _ in samples(machine.text(), ERROR, gpu=gpu))
+
+
+def inventories(machine: Machine) -> float:
+    return machine.value("gpu_watchdog_nvml_calls_total", call="nvmlDeviceGetCount") or 0
 
 
 def listened_to(machine: Machine, gpu: str) -> None:
@@ -42,12 +47,12 @@ def test_a_gpu_that_hangs_is_alone(machine: Machine) -> None:
     began = time.monotonic()
     machine.until_value(0, UP, gpu="1")
     assert time.monotonic() - began < CALL_DEADLINE_S + 3
-    assert "no answer from nvmlDeviceGetTemperature for" in reason(machine, "1")
+    assert reason(machine, "1") == "no answer from nvmlDeviceGetTemperature"
     assert not [line for line in machine.text().splitlines() if line.startswith("DCGM_") and 'gpu="1"' in line]
-    assert machine.value("gpu_watchdog_gpu_down_since_timestamp_seconds", gpu="1")
+    assert machine.value(DOWN_SINCE, gpu="1")
     status, text = machine.get("/health")
     assert status == 503
-    assert "nvmlDeviceGetTemperature" in text
+    assert "no answer from nvmlDeviceGetTemperature for " in text
     for temperature in range(50, 60):
         machine.gpus.update(0, temperature=temperature)
         machine.until_value(temperature, TEMPERATURE, gpu="0")
@@ -55,7 +60,7 @@ def test_a_gpu_that_hangs_is_alone(machine: Machine) -> None:
     assert machine.threads() == threads
     machine.gpus.update(1, **{"hang.nvmlDeviceGetTemperature": None})
     machine.until_value(1, UP, gpu="1")
-    assert machine.value("gpu_watchdog_gpu_down_since_timestamp_seconds", gpu="1") is None
+    assert machine.value(DOWN_SINCE, gpu="1") is None
     assert machine.get("/health") == (200, "ok\n")
     assert machine.threads() == threads
 
@@ -72,11 +77,18 @@ def test_a_gpu_that_hangs_from_the_start_does_not_hide_the_others(machine: Machi
     machine.gpus.write(gpus=[{"model": "h100", "hang": 1}, {"model": "h100"}])
     machine.start()
     machine.until_value(1, UP, gpu="1")
-    assert "no answer from nvmlDeviceGetHandleByIndex" in reason(machine, "0")
+    assert reason(machine, "0") == "no answer from nvmlDeviceGetHandleByIndex"
     assert machine.value("gpu_watchdog_nvml_up") == 1
+    assert samples(machine.text(), UP, gpu="0") == [({"gpu": "0"}, "0")]
+    since = machine.value(DOWN_SINCE, gpu="0")
+    assert since and abs(since - time.time()) < DEADLINE_S
+    calls = inventories(machine)
+    machine.until("it is asked again", lambda: inventories(machine) > calls + 1)
+    assert machine.value(DOWN_SINCE, gpu="0") == since
     threads = machine.threads()
     machine.gpus.update(0, hang=None)
     machine.until_value(1, UP, gpu="0")
+    assert machine.value(DOWN_SINCE, gpu="0") is None
     assert machine.threads() == threads + 1
 
 
@@ -105,18 +117,27 @@ def test_the_driver_may_come_later(bare: Machine) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [({"init_error": "DRIVER_NOT_LOADED"}, "Driver Not Loaded"), ({"init_hang": 1}, "no answer from nvmlInit for")],
+    [({"init_error": "DRIVER_NOT_LOADED"}, "Driver Not Loaded"), ({"init_hang": 1}, "no answer from nvmlInit")],
 )
 def test_nvml_that_does_not_start_is_told_and_tried_again(
     machine: Machine, fault: dict[str, str | int], words: str
 ) -> None:
     machine.gpus.write(gpus=[{"model": "h100"}], **fault)
     machine.start()
-    machine.until("it is told", lambda: words in machine.text())
+    machine.until_value(1, "gpu_watchdog_nvml_error_info", error=words)
     assert machine.value("gpu_watchdog_nvml_up") == 0
     assert words in machine.get("/health")[1]
     machine.gpus.update_machine(**dict.fromkeys(fault))
     machine.until_value(1, UP, gpu="0")
+
+
+def test_the_list_of_gpus_is_no_older_than_the_interval_makes_it(machine: Machine) -> None:
+    """It is asked for in each round, and the round does not wait for it."""
+    slow: dict[str, int] = {"latency_ms.nvmlSystemGetDriverVersion": 300}
+    machine.gpus.write(gpus=[{"model": "h100"}], **slow)
+    machine.start("--collect-interval=2000")
+    while inventories(machine) < 3:
+        assert machine.value("gpu_watchdog_nvml_up") == 1
 
 
 def test_a_driver_that_was_reloaded_is_used_again(machine: Machine) -> None:

@@ -117,7 +117,7 @@ def test_one_that_hangs_hides_no_other_and_is_not_asked_twice(edge: Edge) -> Non
     for _ in range(3):
         inventory = edge.inventory()
         assert indexes(inventory) == [1]
-        assert inventory["unreadable"]["0"].startswith("no answer from nvmlDeviceGetHandleByIndex for ")
+        assert inventory["unreadable"] == {"0": "no answer from nvmlDeviceGetHandleByIndex"}
     edge.gpus.update(0, **{"hang.nvmlDeviceGetHandleByIndex": None})
     edge.until("it is back", "inventory", has=lambda found: indexes(found) == [0, 1])
 
