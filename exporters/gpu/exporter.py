@@ -61,6 +61,11 @@ class Exporter:
             max_age=4 * INVENTORY_INTERVAL_S + setup.interval,
             doing=lambda: self._driver.calls.current,
         )
+        self._jobs_source: Source[dict[jobs.Place, tuple[str, ...]]] | None = None
+        if folder := setup.jobs_folder:
+            self._jobs_source = Source(
+                "jobs", lambda: jobs.read(folder), deadline=CALL_DEADLINE_S, max_age=self._max_age()
+            )
         self._gpus: dict[str, tuple[Identity, Source[GpuSample], Reader]] = {}
         self._collector = collect.Collector(setup.metrics, setup.options)
         self._renderer = exposition.Renderer()
@@ -77,9 +82,12 @@ class Exporter:
         sampling.run_rounds(self._setup.interval, self.sources, self._publish)
 
     def look(self) -> None:
-        """Take the inventory, and go on without an answer after its deadline."""
-        self._inventory_source.request()
-        self._inventory_source.wait(time.monotonic() + CALL_DEADLINE_S)
+        """Take the inventory and read the jobs, and go on without an answer after their deadline."""
+        first = [source for source in (self._inventory_source, self._jobs_source) if source]
+        for source in first:
+            source.request()
+        for source in first:
+            source.wait(time.monotonic() + source.deadline)
         self._inventory_due = time.monotonic() + INVENTORY_INTERVAL_S
         self._follow()
 
@@ -88,6 +96,8 @@ class Exporter:
         if time.monotonic() >= self._inventory_due or self._driver.lost:
             self._inventory_source.request()
             self._inventory_due = time.monotonic() + INVENTORY_INTERVAL_S
+        if self._jobs_source:
+            self._jobs_source.request()
         self._follow()
         return [source for _, source, _ in self._gpus.values()]
 
@@ -111,15 +121,20 @@ class Exporter:
             f"GPU {identity.index} {identity.uuid}",
             reader,
             deadline=CALL_DEADLINE_S,
-            max_age=max(3 * self._setup.interval, self._setup.interval + CALL_DEADLINE_S),
+            max_age=self._max_age(),
             doing=lambda: reader.calls.current,
         )
         return source, reader
 
+    def _max_age(self) -> float:
+        """Of what is read in each round."""
+        return max(3 * self._setup.interval, self._setup.interval + CALL_DEADLINE_S)
+
     def snapshot(self) -> Snapshot:
         """Everything as it is now."""
         inventory = self._inventory_source.reading()
-        by_index = self._jobs()
+        jobs_by_place = self._jobs_source.reading().value if self._jobs_source else None
+        by_index = jobs_by_place or {}
         listed = {identity.uuid for identity in self._inventory.gpus}
         unreadable = dict(self._inventory.unreadable)
         states = []
@@ -161,20 +176,13 @@ class Exporter:
             calls=self._calls(),
             events_error=self._events.error if self._wants_xids else "",
             unattributed_xids=self._events.unattributed(),
+            jobs_up=jobs_by_place is not None if self._jobs_source else None,
             driver_reason=inventory.reason,
         )
 
     def _since(self, name: str | int) -> float:
         """When one that is down was first found to be."""
         return self._down_since.setdefault(name, time.time())
-
-    def _jobs(self) -> dict[jobs.Place, tuple[str, ...]]:
-        if self._setup.jobs_folder is None:
-            return {}
-        try:
-            return jobs.read(self._setup.jobs_folder)
-        except OSError:
-            return {}  # no job has been there yet
 
     def _calls(self) -> dict[str, CallCount]:
         readers = [reader.calls for _, _, reader in self._gpus.values()]

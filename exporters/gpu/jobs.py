@@ -6,7 +6,9 @@ and epilog write them.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 MOST_BYTES = 64 * 1024
@@ -17,17 +19,29 @@ Place = tuple[int, int | None]
 
 
 def read(folder: Path) -> dict[Place, tuple[str, ...]]:
-    """Jobs by GPU and instance, each once, in their order; none of a file that cannot be read. Raises OSError."""
+    """Jobs by GPU and instance, each once, in their order; none of what cannot be read. Raises OSError."""
     found: dict[Place, list[str]] = {}
     for path in sorted(folder.iterdir()):
         name = _NAME.fullmatch(path.name)
         if not name:
             continue
         try:
-            with path.open("rb") as file:
-                text = file.read(MOST_BYTES).decode(errors="replace")
+            text = _text(path)
         except OSError:
             continue  # it went with its job
         jobs = found.setdefault((int(name[1]), int(name[2]) if name[2] else None), [])
         jobs += dict.fromkeys(job for job in map(str.strip, text.splitlines()) if job and job not in jobs)
     return {place: tuple(jobs) for place, jobs in found.items() if jobs}
+
+
+def _text(path: Path) -> str:
+    """Of a regular file; empty of anything else, which may never come to an end."""
+    with open(path, "rb", opener=_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return ""
+        return file.read(MOST_BYTES).decode(errors="replace")
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A pipe, too, which would else be opened when somebody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -102,6 +102,8 @@ def _use(snapshot: Snapshot) -> Iterable[Family]:
     ]
     help = "Time for which a reason held the clocks down, since the driver was loaded."
     yield Family("gpu_watchdog_gpu_throttle_seconds_total", "counter", help, throttled)
+    if snapshot.jobs_up is not None:
+        yield single("gpu_watchdog_gpu_jobs_up", "1 if the mapping directory of jobs was read.", int(snapshot.jobs_up))
     jobs = [(_short(gpu.identity, hpc_job=job), "1") for gpu in snapshot.gpus for job in gpu.jobs]
     jobs += [
         (_short(gpu.identity, GPU_I_ID=str(instance), hpc_job=job), "1")

@@ -141,5 +141,7 @@ class Snapshot:
     """Why XID events of a GPU, or of all, are not heard of."""
     unattributed_xids: Mapping[int, int] = field(default_factory=dict)
     """XID events by code of which it could not be told whose they were."""
+    jobs_up: bool | None = None
+    """Whether the jobs were read; None where nobody asks for them."""
     driver_reason: str = ""
     """The driver's error without what changes while it lasts."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from exporters.gpu import jobs
+from exporters.gpu import exporter, jobs
+from exporters.pages import PageHolder
 from tests.exporters.gpu.machine import CALL_DEADLINE_S, DEADLINE_S, Machine, samples
 
 UP = "gpu_watchdog_gpu_up"
 TEMPERATURE = "DCGM_FI_DEV_GPU_TEMP"
+JOBS_UP = "gpu_watchdog_gpu_jobs_up"
 ERROR = "gpu_watchdog_gpu_error_info"
 DOWN_SINCE = "gpu_watchdog_gpu_down_since_timestamp_seconds"
 
@@ -335,6 +339,37 @@ def test_jobs_are_an_info_series(machine: Machine, mapping: Path) -> None:
     machine.until_value(None, name)
 
 
+def test_a_job_folder_that_is_not_there_is_told_once(machine: Machine, mapping: Path) -> None:
+    mapping.rmdir()
+    start(machine, f"--hpc-job-mapping-dir={mapping}")
+    machine.until_value(0, JOBS_UP)
+    calls = inventories(machine)
+    machine.until("some rounds", lambda: inventories(machine) > calls + 2)
+    assert machine.log.read_text().count("jobs: ") == machine.log.read_text().count(f"'{mapping}'") == 1
+    mapping.mkdir()
+    (mapping / "1").write_text("17\n")
+    machine.until_value(1, "gpu_watchdog_gpu_job_info", gpu="1", hpc_job="17")
+    assert machine.value(JOBS_UP) == 1
+
+
+def test_no_jobs_are_asked_for(machine: Machine) -> None:
+    machine.gpus.write(gpus=[{"model": "h100"}])
+    assert JOBS_UP not in machine.once()
+
+
+def test_a_job_folder_that_hangs_holds_up_nothing(monkeypatch: pytest.MonkeyPatch, mapping: Path) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(exporter, "CALL_DEADLINE_S", 0.05)
+    monkeypatch.setattr(jobs, "read", lambda _: go.wait(DEADLINE_S) and {})
+    made = exporter.Exporter(exporter.Setup((), "pod", 0.1, jobs_folder=mapping), PageHolder())
+    began = time.monotonic()
+    made.look()
+    made.sources()
+    assert made.snapshot().jobs_up is False
+    assert time.monotonic() - began < DEADLINE_S / 2
+    go.set()
+
+
 def test_jobs_duplicate_every_series_as_dcgm_exporter_does(machine: Machine, mapping: Path) -> None:
     (mapping / "0").write_text("17\n18\n")
     (mapping / "0.3").write_text("19\n")
@@ -350,4 +385,9 @@ def test_job_files(tmp_path: Path) -> None:
     for name, text in {"0": "1\n\n 2 \n1\n", "1": "", "2.5": "7", "x": "8", "3.x": "9", "4": "é"}.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "5").mkdir()
-    assert jobs.read(tmp_path) == {(0, None): ("1", "2"), (2, 5): ("7",), (4, None): ("é",)}
+    os.mkfifo(tmp_path / "6")
+    (tmp_path / "7").symlink_to("/dev/zero")
+    (tmp_path / "8").symlink_to(tmp_path / "2.5")
+    opened = len(os.listdir("/proc/self/fd"))
+    assert jobs.read(tmp_path) == {(0, None): ("1", "2"), (2, 5): ("7",), (4, None): ("é",), (8, None): ("7",)}
+    assert len(os.listdir("/proc/self/fd")) == opened

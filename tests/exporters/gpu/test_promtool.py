@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.exporters.gpu.machine import Machine, samples
 
@@ -96,3 +97,23 @@ def test_promtool_finds_what_is_wrong(text: str, wanted: list[tuple[str, str]]) 
 def test_promtool_refuses_what_cannot_be_read(text: str) -> None:
     with pytest.raises(AssertionError):
         problems(text)
+
+
+def test_the_join_of_jobs_that_the_documentation_has(tmp_path: Path) -> None:
+    """Two jobs share a GPU, one has a MIG instance, and one GPU has none."""
+    text = (ROOT / "docs/metrics.md").read_text()
+    (query,) = re.findall(r"`(gpu_watchdog_gpu_job_info \* [^`]*)`", text)
+    of_jobs = [('gpu="0",UUID="A"', "17"), ('gpu="0",UUID="A"', "18"), ('gpu="1",UUID="B",GPU_I_ID="3"', "19")]
+    used = {'gpu="0",UUID="A"': 10, 'gpu="1",UUID="B"': 20, 'gpu="1",UUID="B",GPU_I_ID="3"': 5, 'gpu="2",UUID="C"': 7}
+    series = {f'gpu_watchdog_gpu_job_info{{{gpu},hpc_job="{job}"}}': 1 for gpu, job in of_jobs}
+    series |= {f'DCGM_FI_DEV_FB_USED{{{gpu},modelName="H100"}}': value for gpu, value in used.items()}
+    wanted = [{"labels": f'{{{gpu},hpc_job="{job}"}}', "value": used[gpu]} for gpu, job in of_jobs]
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": str(value)} for name, value in series.items()],
+        "promql_expr_test": [{"expr": query, "eval_time": "0m", "exp_samples": wanted}],
+    }
+    path = tmp_path / "join.yaml"
+    path.write_text(yaml.safe_dump({"tests": [case]}))
+    done = subprocess.run([PROMTOOL, "test", "rules", path], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
