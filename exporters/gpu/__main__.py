@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from exporters import command_line, exposition
@@ -44,8 +44,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--hostname-label",
         default=environ("GPU_EXPORTER_HOSTNAME_LABEL") or "Hostname",
-        choices=("Hostname", "hostname"),
-        help="its name: dcgm-exporter 4.8.3 and later have hostname ($GPU_EXPORTER_HOSTNAME_LABEL)",
+        type=one_of("Hostname", "hostname"),
+        metavar="NAME",
+        help="its name: Hostname; or hostname, as dcgm-exporter 4.8.3 and later ($GPU_EXPORTER_HOSTNAME_LABEL)",
     )
     made.add_argument(
         "--hpc-job-mapping-dir",
@@ -56,8 +57,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--hpc-job-labels",
         default=environ("GPU_EXPORTER_HPC_JOB_LABELS") or "info",
-        choices=("info", "duplicate"),
-        help="jobs on gpu_watchdog_gpu_job_info, or as dcgm-exporter: every series once per job"
+        type=one_of("info", "duplicate"),
+        metavar="HOW",
+        help="info: jobs on gpu_watchdog_gpu_job_info; duplicate: as dcgm-exporter, every series once per job"
         " ($GPU_EXPORTER_HPC_JOB_LABELS)",
     )
     made.add_argument(
@@ -92,6 +94,17 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise CatalogueError(f"{path} is not UTF-8: {error}") from None
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """A type of argparse. Unlike `choices` it is asked of defaults, too, which the environment may have set."""
+
+    def checked(text: str) -> str:
+        if text not in allowed:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(allowed)}")
+        return text
+
+    return checked
 
 
 def whole_number(text: str, flag: str) -> int:

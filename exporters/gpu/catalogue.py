@@ -3,7 +3,8 @@
 A value is `TERM + TERM ... * NUMBER` (or `/ NUMBER`), or `rate(...)` of such a sum: its change per second between two
 samples; or `TERM + TERM ... / (TERM + TERM ...)`. A term is
 
-    nvmlDeviceGetName(ARGUMENTS).part   a call on the GPU (or nvmlSystemGetName()); of its answer a part by name or [n]
+    nvmlDeviceGetName(ARGUMENTS).part   a call on the GPU (of a label also nvmlSystemGetName()); of its answer a part by
+                                        name or [n]
     field(NVML_FI_DEV_NAME, SCOPE)      a field value; all are asked for in one call; scope `all`: all links
     gpm(NVML_GPM_METRIC_NAME)           a GPM metric, Hopper and later
     xid()                               the code of the last XID event
@@ -24,10 +25,16 @@ TYPES = ("gauge", "counter", "label")
 PRINTS = ("integer", "double")
 SETS = ("default", "extended", "all")
 """Each has the metrics of those before it."""
+BUILT_IN_LABELS = {"gpu", "UUID", "pci_bus_id", "device", "modelName", "GPU_I_PROFILE", "GPU_I_ID"}
+BUILT_IN_LABELS |= {"Hostname", "hostname", "err_code", "err_msg", "hpc_job"}
+"""Those that series have besides the metrics of type label."""
+OWN_PREFIX = "gpu_watchdog_"
+"""Of the names of our own, which are no catalogue's."""
 ALL_LINKS = 0xFFFFFFFF
 _FIELDS = {"name", "set", "type", "help", "value", "print", "most", "mig", "links", "read", "names"}
 _READS = ("unsigned",)
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _CALL = re.compile(r"(nvml(?:Device|System)Get\w+)\(([\w, ]*)\)(?:\.(\w+)|\[(\d+)\])?")
 _FIELD = re.compile(r"field\((NVML_FI_\w+|\d+)(?:, *(all|\d+))?\)")
 _GPM = re.compile(r"gpm\((NVML_GPM_METRIC_\w+|\d+)\)")
@@ -115,7 +122,12 @@ class Metric:
     @cached_property
     def heard(self) -> bool:
         """Heard of by events, not read."""
-        return any(isinstance(term, Xid) for value in self.values for term in value.terms)
+        return any(isinstance(term, Xid) for term in self.terms)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Of all ways to its value."""
+        return tuple(term for value in self.values for term in (*value.terms, *value.over))
 
     def format(self, raw: float) -> str | None:
         """A number as it is printed, None where it cannot be right."""
@@ -181,14 +193,17 @@ def _metric(entry: Any, where: str) -> Metric:
     if missing or unknown:
         wrong = f"lacks {sorted(missing)[0]}" if missing else f"has the unknown field {sorted(unknown, key=str)[0]}"
         raise CatalogueError(f"{where} {wrong}")
-    if not _NAME.fullmatch(str(entry["name"])):
+    name = str(entry["name"])
+    if not _NAME.fullmatch(name):
         raise CatalogueError(f"{where}: the name is not a Prometheus metric name")
+    if name.startswith(OWN_PREFIX):
+        raise CatalogueError(f"{where}: names with {OWN_PREFIX} are the exporter's own")
     texts = entry["value"] if isinstance(entry["value"], list) else [entry["value"]]
     values = tuple(_value(str(text), where) for text in texts)
     if not values:
         raise CatalogueError(f"{where}: value is an empty list")
     made = Metric(
-        name=str(entry["name"]),
+        name=name,
         set=_one_of(entry, "set", SETS, where),
         type=_one_of(entry, "type", TYPES, where),
         help=str(entry["help"]),
@@ -200,11 +215,20 @@ def _metric(entry: Any, where: str) -> Metric:
         names=str(entry.get("names", "")),
         where=where,
     )
-    if made.type == "label" and not all(
-        isinstance(term, CallPart) and not value.rate for value in values for term in value.terms
-    ):
-        raise CatalogueError(f"{where}: a label's value must be a call")
+    if made.type == "label":
+        _check_label(made)
+    elif any(isinstance(term, CallPart) and term.call.function.startswith("nvmlSystem") for term in made.terms):
+        raise CatalogueError(f"{where}: a call that is not on the GPU (nvmlSystemGet...) gives labels only")
     return made
+
+
+def _check_label(metric: Metric) -> None:
+    if not all(isinstance(term, CallPart) for term in metric.terms) or any(value.rate for value in metric.values):
+        raise CatalogueError(f"{metric.where}: a label's value must be a call")
+    if not _LABEL_NAME.fullmatch(metric.name):
+        raise CatalogueError(f"{metric.where}: the name is not a Prometheus label name")
+    if metric.name in BUILT_IN_LABELS:
+        raise CatalogueError(f"{metric.where}: every series has a label of this name already")
 
 
 def _value(text: str, where: str) -> Value:

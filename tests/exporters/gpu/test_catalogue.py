@@ -45,7 +45,6 @@ def test_plain_entry() -> None:
         ("nvmlDeviceGetPowerUsage() / 1000", (POWER,), False, 1 / 1000),
         ("nvmlDeviceGetX(A, 0).used", (CallPart(Call("nvmlDeviceGetX", ("A", "0")), "used"),), False, 1.0),
         ("nvmlDeviceGetX()[1] * 2.5", (CallPart(Call("nvmlDeviceGetX"), 1),), False, 2.5),
-        ("nvmlSystemGetX()", (CallPart(Call("nvmlSystemGetX")),), False, 1.0),
         ("field(NVML_FI_A)", (FieldValue("NVML_FI_A"),), False, 1.0),
         ("field(82, 3) + field(83, all)", (FieldValue("82", 3), FieldValue("83", ALL_LINKS)), False, 1.0),
         ("rate(field(1) + field(2)) * 1024", (FieldValue("1"), FieldValue("2")), True, 1024.0),
@@ -55,6 +54,11 @@ def test_plain_entry() -> None:
 )
 def test_value(value: str, terms: tuple[object, ...], rate: bool, scale: float) -> None:
     assert one(value=value).values == (Value(terms, rate, scale, value),)  # type: ignore[arg-type]
+
+
+def test_a_label_may_be_a_call_that_is_on_no_gpu() -> None:
+    value = Value((CallPart(Call("nvmlSystemGetX")),), text="nvmlSystemGetX()")
+    assert one(type="label", value="nvmlSystemGetX()").values == (value,)
 
 
 def test_each_link_is_a_metric() -> None:
@@ -90,6 +94,13 @@ def test_sets_have_those_before_them() -> None:
         ({"print": "hex"}, "print is 'hex', it must be integer or double"),
         ({"read": "signed"}, "read is 'signed', it must be unsigned"),
         ({"type": "label", "value": "field(1)"}, "a label's value must be a call"),
+        ({"type": "label", "name": "a:b"}, "file, line 2 (a:b): the name is not a Prometheus label name"),
+        ({"type": "label", "name": "__a"}, "file, line 2 (__a): the name is not a Prometheus label name"),
+        ({"type": "label", "name": "gpu"}, "file, line 2 (gpu): every series has a label of this name already"),
+        ({"type": "label", "name": "hostname"}, "every series has a label of this name already"),
+        ({"name": "gpu_watchdog_gpu_up"}, "file, line 2 (gpu_watchdog_gpu_up): names with gpu_watchdog_ are"),
+        ({"value": "nvmlSystemGetCudaDriverVersion()"}, "file, line 2 (a): a call that is not on the GPU"),
+        ({"value": ["xid()", "nvmlDeviceGetX() / (nvmlSystemGetX())"]}, "a call that is not on the GPU"),
         ({"value": []}, "value is an empty list"),
         ({"value": "nvmlShutdown()"}, "value 'nvmlShutdown()' is none of nvmlDeviceGetName(ARGUMENTS).part"),
         ({"value": "nvmlDeviceSetPersistenceMode(1)"}, "is none of"),

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+import re
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.exposition import render
 from exporters.gpu import collect
-from exporters.gpu.catalogue import Metric, Value, Xid
+from exporters.gpu.catalogue import BUILT_IN_LABELS, Metric, Value, Xid
 from exporters.gpu.sample import NO_DRIVER, GpuSample, GpuState, Identity, Instance, Snapshot, Unreadable, XidEvents
 
 METRICS = (
@@ -82,6 +85,16 @@ def test_instances_have_their_profile_and_number_before_the_host() -> None:
     instance = Instance("1g.10gb", 7, 0, "MIG-1", {"DCGM_FI_DEV_GPU_TEMP": "42"})
     found = text(snapshot(good(0, instance)), collect.Options(hostname_label="hostname"))
     assert f'DCGM_FI_DEV_GPU_TEMP{{{LABELS},GPU_I_PROFILE="1g.10gb",GPU_I_ID="7",hostname="pod-1",' in found
+
+
+def test_no_catalogue_may_have_a_label_that_is_written_here() -> None:
+    instance = Instance("1g.10gb", 7, 0, "MIG-1", {"DCGM_FI_DEV_GPU_TEMP": "42"})
+    state = dataclasses.replace(good(0, instance, jobs=("5",)), xids=XidEvents(79, {79: 1}, {79: 1.0}))
+    written = set()
+    for hostname in ("Hostname", "hostname"):
+        found = text(snapshot(state), collect.Options(hostname, duplicate_jobs=True))
+        written |= {name for line in re.findall(r"^DCGM.*", found, re.M) for name in re.findall(r'(\w+)="', line)}
+    assert written - {"DCGM_FI_DRIVER_VERSION"} == BUILT_IN_LABELS
 
 
 def test_xid_has_code_and_meaning_beside_the_job() -> None:

@@ -388,6 +388,6 @@ def test_job_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "6")
     (tmp_path / "7").symlink_to("/dev/zero")
     (tmp_path / "8").symlink_to(tmp_path / "2.5")
-    opened = len(os.listdir("/proc/self/fd"))
+    opened = len(list(Path("/proc/self/fd").iterdir()))
     assert jobs.read(tmp_path) == {(0, None): ("1", "2"), (2, 5): ("7",), (4, None): ("é",), (8, None): ("7",)}
-    assert len(os.listdir("/proc/self/fd")) == opened
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened

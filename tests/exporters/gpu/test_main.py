@@ -16,8 +16,8 @@ def names(text: str) -> set[str]:
     return set(found)
 
 
-def refused(machine: Machine, *flags: str) -> str:
-    done = machine.run(*flags)
+def refused(machine: Machine, *flags: str, **environ: str) -> str:
+    done = machine.run(*flags, **environ)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     return line
@@ -95,6 +95,30 @@ def test_csv_that_cannot_be_used(machine: Machine, tmp_path: Path, content: byte
 )
 def test_bad_flags(machine: Machine, flags: tuple[str, ...], words: str) -> None:
     assert words in refused(machine, *flags)
+
+
+BAD = {
+    "GPU_EXPORTER_HOSTNAME_LABEL": "'?' is none of Hostname, hostname",
+    "GPU_EXPORTER_HPC_JOB_LABELS": "'?' is none of info, duplicate",
+    "GPU_EXPORTER_GPUS_EXPECTED": "'?' is not a whole number",
+    "RUNPOD_GPU_COUNT": "'?' is not a whole number",
+    "DCGM_EXPORTER_COLLECTORS": "'?'",
+    "DCGM_EXPORTER_INTERVAL": "'?' is not a number of milliseconds",
+    "DCGM_EXPORTER_LISTEN": "'?' is not an address",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_environment(machine: Machine, name: str) -> None:
+    assert BAD[name] in refused(machine, **{name: "?"})
+
+
+def test_empty_variables_are_unset(machine: Machine) -> None:
+    machine.gpus.write(gpus=[{"model": "h100"}])
+    done = machine.run("--once", **dict.fromkeys([*BAD, "DCGM_HPC_JOB_MAPPING_DIR"], ""))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert samples(done.stdout, "DCGM_FI_DEV_GPU_TEMP", Hostname="pod")
+    assert value(done.stdout, "gpu_watchdog_gpus_expected") == 1
 
 
 def test_once_without_a_driver(bare: Machine) -> None:
