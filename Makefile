@@ -89,6 +89,11 @@ bench-gpu: need-root $(DEV) $(FAKE_NVML) $(BENCH) ## the GPU exporter beside nvi
 	@local/packages.sh wrk
 	$(BIN)/python -m benchmarks.gpu_exporter
 
+.PHONY: bench-slurm
+bench-slurm: need-root pod-programs $(DEV) ## the Slurm exporter beside one squeue and vpenso's commands (JOBS="1000 10000")
+	@local/packages.sh cc libslurm-dev
+	$(BIN)/python -m benchmarks.slurm_exporter
+
 # --- the image -------------------------------------------------------------------------------------------------
 
 .PHONY: template-build

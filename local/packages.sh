@@ -26,6 +26,7 @@ is_there() {
     venv) python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
     buildx) "${DOCKER:-docker}" buildx version >/dev/null 2>&1 ||
         DOCKER_BUILDKIT=1 "${DOCKER:-docker}" build --help 2>/dev/null | grep -q -- --secret ;;
+    libslurm-dev) [ -e /usr/include/slurm/slurm.h ] ;;
     cc) command -v cc >/dev/null && echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null ;;
     esac

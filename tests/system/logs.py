@@ -24,7 +24,7 @@ NO_DRIVER = (
 )
 # Of a head whose slurmctld does not answer.
 SLURM_IS_AWAY = (
-    r"\[slurm-exporter\] .* WARNING \w+: \w+ (gave no answer within 10 s|ended with 1: .*"
+    r"\[slurm-exporter\] .* WARNING \w+: \w+ (gave no answer within 10 s|ended with \d+: .*"
     r"(Unable to contact slurm controller|Zero Bytes were transmitted|Socket timed out|Unexpected message))"
 )
 
