@@ -104,7 +104,7 @@ def _label_text(identity: Identity, instance: Pairs, hostname: tuple[str, str], 
             "gpu": str(identity.index),
             "UUID": identity.uuid,
             "pci_bus_id": identity.pci_bus_id,
-            "device": f"nvidia{identity.minor}",
+            "device": f"nvidia{identity.index}",  # whatever its minor number: so it is there
             "modelName": identity.model,
             **dict((*instance, hostname, *identity.labels, *sorted(attributes))),
         }

@@ -19,8 +19,6 @@ class Identity:
     uuid: str
     pci_bus_id: str
     """Domain of eight digits, as in 00000000:1A:00.0."""
-    minor: int
-    """N of /dev/nvidiaN."""
     model: str
     labels: tuple[tuple[str, str], ...] = ()
     """Metrics of type label with their values, sorted."""

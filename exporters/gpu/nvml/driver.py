@@ -97,15 +97,10 @@ class Driver:
     def identity(self, index: int, calls: Calls) -> Identity:
         """Who has this index now; raises NVMLError."""
         handle = calls(pynvml.nvmlDeviceGetHandleByIndex, index)
-        try:
-            minor = calls(pynvml.nvmlDeviceGetMinorNumber, handle)
-        except pynvml.NVMLError:
-            minor = index
         return Identity(
             index=index,
             uuid=calls(pynvml.nvmlDeviceGetUUID, handle),
             pci_bus_id=calls(pynvml.nvmlDeviceGetPciInfo, handle).busId,
-            minor=minor,
             model=calls(pynvml.nvmlDeviceGetName, handle),
             labels=tuple(self._label_values(handle, calls)),
         )

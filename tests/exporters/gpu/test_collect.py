@@ -16,12 +16,12 @@ METRICS = (
     Metric("DCGM_FI_DEV_XID_ERRORS", "default", "gauge", "Last XID.", (Value((Xid(),)),)),
     Metric("DCGM_FI_DRIVER_VERSION", "default", "label", "Driver.", ()),
 )
-LABELS = 'gpu="0",UUID="GPU-0",pci_bus_id="00000000:1A:00.0",device="nvidia4",modelName="NVIDIA H200"'
+LABELS = 'gpu="0",UUID="GPU-0",pci_bus_id="00000000:1A:00.0",device="nvidia0",modelName="NVIDIA H200"'
 
 
 def identity(index: int) -> Identity:
     labels = (("DCGM_FI_DRIVER_VERSION", "550.54.15"),)
-    return Identity(index, f"GPU-{index}", f"00000000:{index + 1}A:00.0", index + 4, "NVIDIA H200", labels)
+    return Identity(index, f"GPU-{index}", f"00000000:{index + 1}A:00.0", "NVIDIA H200", labels)
 
 
 def good(index: int, *instances: Instance, jobs: tuple[str, ...] = (), **values: str) -> GpuState:

@@ -43,6 +43,13 @@ def test_every_line_of_all_metrics_can_be_parsed(machine: Machine) -> None:
     assert {sample.name.removesuffix("_total") for sample in parsed} == written
 
 
+def test_a_device_has_the_number_of_its_index(machine: Machine) -> None:
+    """As dcgm-exporter's, not that of its file in /dev, which a container may begin with any."""
+    machine.gpus.write(gpus=[{"model": "h100", "minor": 5}, {"model": "h100", "minor": 4}])
+    found = samples(machine.once(), "DCGM_FI_DEV_GPU_TEMP")
+    assert [(labels["gpu"], labels["device"]) for labels, _ in found] == [("0", "nvidia0"), ("1", "nvidia1")]
+
+
 def test_own_file(machine: Machine, tmp_path: Path) -> None:
     machine.gpus.write(gpus=[{"model": "h100", "temperature": 43}])
     path = tmp_path / "own.yaml"

@@ -64,7 +64,7 @@ def test_a_page(machine: Machine, catalogue: str) -> None:
 
 
 def test_a_capture_keeps_them_without_their_times() -> None:
-    identity = Identity(0, "GPU-fa4e0000-0000-4000-8000-000000000000", "00000000:1A:00.0", 0, "NVIDIA H100 80GB HBM3")
+    identity = Identity(0, "GPU-fa4e0000-0000-4000-8000-000000000000", "00000000:1A:00.0", "NVIDIA H100 80GB HBM3")
     events = XidEvents(94, {79: 1, 94: 2}, {79: 1700000000.5, 94: 1700000001.5})
     snapshot = Snapshot("pod", "", "570.1", (GpuState(identity, GpuSample(), "", 0.1, 0, xids=events),), shown=1)
     metrics = load(CATALOGUE, "test")

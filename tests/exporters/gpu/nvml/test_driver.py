@@ -20,12 +20,12 @@ def indexes(inventory: dict[str, Any]) -> list[int]:
 
 
 def test_who_is_there(edge: Edge) -> None:
-    edge.gpus.write(gpus=[{}, {"model": "a100", "minor": 7}], driver_version="570.1")
+    edge.gpus.write(gpus=[{}, {"model": "a100"}], driver_version="570.1")
     inventory = edge.inventory()
     assert (inventory["driver_version"], inventory["unreadable"]) == ("570.1", {})
     first, second = inventory["gpus"]
-    assert (first["index"], first["minor"], first["model"]) == (0, 0, "NVIDIA H100 80GB HBM3")
-    assert (second["index"], second["minor"], second["pci_bus_id"]) == (1, 7, "00000000:25:00.0")
+    assert (first["index"], first["model"]) == (0, "NVIDIA H100 80GB HBM3")
+    assert (second["index"], second["pci_bus_id"]) == (1, "00000000:25:00.0")
     assert first["uuid"] != second["uuid"]
 
 
@@ -120,11 +120,6 @@ def test_one_that_hangs_hides_no_other_and_is_not_asked_twice(edge: Edge) -> Non
         assert inventory["unreadable"] == {"0": "no answer from nvmlDeviceGetHandleByIndex"}
     edge.gpus.update(0, **{"hang.nvmlDeviceGetHandleByIndex": None})
     edge.until("it is back", "inventory", has=lambda found: indexes(found) == [0, 1])
-
-
-def test_a_minor_number_that_is_refused_is_the_index(edge: Edge) -> None:
-    edge.gpus.write(gpus=[{}, {"error.nvmlDeviceGetMinorNumber": "NO_PERMISSION", "minor": 9}])
-    assert [gpu["minor"] for gpu in edge.inventory()["gpus"]] == [0, 1]
 
 
 def test_labels(edge: Edge) -> None:

@@ -14,7 +14,7 @@ from exporters.gpu.sample import Identity, Inventory
 
 def test_listener_that_a_bug_ends_does_not_look_well(monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener(Driver())
-    listener.follow(Inventory("580", (Identity(0, "GPU-1", "00000000:01:00.0", 0, "model"),)))
+    listener.follow(Inventory("580", (Identity(0, "GPU-1", "00000000:01:00.0", "model"),)))
 
     def bug(*_: Any) -> None:
         listener._error = ""
@@ -26,7 +26,7 @@ def test_listener_that_a_bug_ends_does_not_look_well(monkeypatch: pytest.MonkeyP
     assert listener.error == "the listener has ended: its log says why"
 
 
-@pytest.mark.parametrize("known", [{}, {7: Identity(0, "GPU-1", "00000000:01:00.0", 0, "model")}])
+@pytest.mark.parametrize("known", [{}, {7: Identity(0, "GPU-1", "00000000:01:00.0", "model")}])
 def test_an_event_of_a_gpu_that_cannot_be_told_is_counted(known: dict[int | str | None, Identity]) -> None:
     """Its handle is none that was registered, and it does not answer."""
     listener = Listener(Driver())
