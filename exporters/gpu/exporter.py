@@ -48,7 +48,7 @@ class Exporter:
         """Raises CatalogueError for what nvidia-ml-py does not have."""
         self._setup = setup
         self._pages = pages
-        self._sampler = Sampler(setup.metrics, processes=setup.processes)
+        self._sampler = Sampler(setup.metrics, processes=setup.processes, longest_rate=self._max_age())
         # Half of what the inventory has: one GPU that does not say its name must not keep the list of the others.
         self._driver = Driver(setup.metrics, deadline=CALL_DEADLINE_S / 2)
         self._events = Listener(self._driver)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,8 +66,12 @@ _CALL, _PART, _FIELD, _GPM, _COMPOUND = range(5)
 class Plan:
     """What has to be asked for some metrics, and how the answers become their values."""
 
-    def __init__(self, metrics: Sequence[Metric], *, throttling: bool = False) -> None:
-        """Raises CatalogueError for a function or constant that nvidia-ml-py does not have."""
+    def __init__(self, metrics: Sequence[Metric], *, throttling: bool = False, longest_rate: float = math.inf) -> None:
+        """Raises CatalogueError for a function or constant that nvidia-ml-py does not have.
+
+        longest_rate: seconds over which a rate may be taken. A longer one, after a gap, would be no rate of now.
+        """
+        self.longest_rate = longest_rate
         self.calls: list[tuple[int, Callable[..., Any], list[Any]]] = []
         """Number, function and arguments of each."""
         self._numbers: dict[Call, int] = {}
@@ -285,9 +290,10 @@ class Values:
     def _rate(self, key: tuple[str, int], total: float, now: float) -> float | None:
         before = self._rates.get(key)
         self._rates[key] = (total, now)
-        if before is None or now <= before[1] or total < before[0]:
+        if before is None or total < before[0]:
             return None
-        return (total - before[0]) / (now - before[1])
+        seconds = now - before[1]
+        return (total - before[0]) / seconds if 0 < seconds <= self._plan.longest_rate else None
 
     def _goes_on(self, name: str, raw: float) -> bool:
         """Whether a counter may be shown: one that falls is an error once, and a new beginning the second time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -25,10 +26,10 @@ log = logging.getLogger(__name__)
 class Sampler:
     """What is the same for all GPUs."""
 
-    def __init__(self, metrics: Sequence[Metric], *, processes: bool = False) -> None:
+    def __init__(self, metrics: Sequence[Metric], *, processes: bool = False, longest_rate: float = math.inf) -> None:
         """Raises CatalogueError for a function or constant that nvidia-ml-py does not have."""
-        self.plan = Plan(metrics, throttling=True)
-        self.mig_plan = Plan([metric for metric in metrics if metric.mig])
+        self.plan = Plan(metrics, throttling=True, longest_rate=longest_rate)
+        self.mig_plan = Plan([metric for metric in metrics if metric.mig], longest_rate=longest_rate)
         self.processes = processes
 
     def reader(self, driver: Driver, uuid: str) -> Reader:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from exporters.gpu.catalogue import CatalogueError, load
 from exporters.gpu.nvml.plan import Answers, Plan, Values
 
 
-def plan(value: str, type: str = "counter") -> Plan:
+def plan(value: str, type: str = "counter", longest_rate: float = math.inf) -> Plan:
     quoted = value if value.startswith("[") else f"'{value}'"
-    return Plan(load(f"metrics:\n  - {{name: a, type: {type}, help: A., value: {quoted}}}", "file"))
+    metrics = load(f"metrics:\n  - {{name: a, type: {type}, help: A., value: {quoted}}}", "file")
+    return Plan(metrics, longest_rate=longest_rate)
 
 
 def shown(values: Values, *readings: float, step: float = 1.0) -> list[str | None]:
@@ -37,6 +40,22 @@ def test_rate_may_fall_though_it_is_typed_counter() -> None:
 
 def test_rate_of_a_counter_that_wraps_is_left_out_once() -> None:
     assert shown(Values(plan("rate(field(1))")), 10, 20, 5, 6, step=0.5) == [None, "20", None, "2"]
+
+
+def test_rate_is_not_taken_over_a_gap() -> None:
+    values = Values(plan("rate(field(1))", longest_rate=3))
+    times = {0: 0, 10: 1, 40: 4, 70: 8, 80: 9}
+    shown = [values.printed(Answers(fields={(1, 0): reading}, time=time)) for reading, time in times.items()]
+    assert shown == [{}, {"a": "10"}, {"a": "10"}, {}, {"a": "10"}]
+
+
+def test_second_way_that_is_a_rate_does_not_go_back_to_when_it_was_last_needed() -> None:
+    values = Values(plan("[gpm(20), rate(field(1))]", longest_rate=3))
+    shown = [
+        values.printed(Answers(fields={(1, 0): 10.0 * time}, gpm={20: 7.0} if 0 < time < 9 else {}, time=time))
+        for time in range(11)
+    ]
+    assert shown == [{}, *[{"a": "7"}] * 8, {}, {"a": "10"}]
 
 
 def test_second_way_is_read_anew_each_time() -> None:
