@@ -11,6 +11,7 @@ from exporters.exposition import render
 from exporters.gpu import collect, show
 from exporters.gpu.catalogue import load
 from exporters.gpu.sample import GpuSample, GpuState, Identity, Snapshot, XidEvents
+from exporters.gpu.xid import meaning
 from tests.exporters.gpu.machine import Machine, samples, value
 
 XID = "DCGM_FI_DEV_XID_ERRORS"
@@ -75,6 +76,25 @@ def test_a_capture_keeps_them_without_their_times() -> None:
     assert again.gpus[0].xids == XidEvents(94, {79: 1, 94: 2}, {79: 0.0, 94: 0.0})
     text = of_xids(render(collect.families(again, metrics)).decode())
     assert samples(text, XID, err_code="94", err_msg="Contained ECC error")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1, "Invalid or corrupted push buffer stream"),
+        (44, "Graphics Engine fault during context switch"),
+        (77, "Copy engine CE8 error"),
+        (98, "NVDEC7 Error"),
+        (105, "NVJPG7 Error"),
+        (145, "NVLINK: RLW Error"),
+        (158, "GPU Fatal Timeout"),
+        (5, "Unknown Error"),
+        (106, "Unknown Error"),
+        (9999, "Unknown Error"),
+    ],
+)
+def test_meaning(code: int, words: str) -> None:
+    assert meaning(code) == words
 
 
 def test_once_has_none_as_nobody_has_listened(machine: Machine, catalogue: str) -> None:
