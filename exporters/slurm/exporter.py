@@ -52,15 +52,19 @@ class Asked:
             lines += chunk.count(b"\n")
             self._parser.feed(chunk)
 
+        failure = "internal"
         try:
             commands.run(self._argv, COMMAND_DEADLINE_S, take, any_status=self.kind.any_status)
             value: object = self._parser.finish()
+            failure = ""
         except commands.CommandError as error:
-            self.error_class = error.kind
+            failure = error.kind
             raise
         except ParseError:
-            self.error_class = "parse"
+            failure = "parse"
             raise
+        finally:
+            self.error_class = failure or self.error_class
         self.bytes, self.lines = size, lines
         return value
 
