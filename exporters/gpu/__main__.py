@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         "--collectors",
         default=environ("DCGM_EXPORTER_COLLECTORS") or "default",
         metavar="SET|FILE",
-        help=f"{', '.join(SETS)}; a catalogue of your own (.yaml); or dcgm-exporter's .csv ($DCGM_EXPORTER_COLLECTORS)",
+        help=f"{', '.join(SETS)}; a catalogue of your own (YAML); or dcgm-exporter's CSV ($DCGM_EXPORTER_COLLECTORS)",
     )
     made.add_argument("--hostname", default=socket.gethostname(), help="value of the label Hostname")
     made.add_argument(
@@ -81,7 +81,7 @@ def choose(wanted: str) -> tuple[Metric, ...]:
     if wanted in SETS:
         return of_set(load(_text(shipped), str(shipped)), wanted)
     text = _text(Path(wanted))
-    if not wanted.endswith(".csv"):
+    if not (wanted.endswith(".csv") or collectors_csv.is_one(text)):
         return load(text, wanted)
     metrics, unknown = collectors_csv.select(text, wanted, load(_text(shipped), str(shipped)))
     if unknown:

@@ -1,14 +1,18 @@
-"""dcgm-exporter's counter files (`--collectors FILE.csv`): which of the catalogue's metrics are wanted. Pure.
+"""dcgm-exporter's counter files (`--collectors FILE`): which of the catalogue's metrics are wanted. Pure.
 
 Each line is `DCGM field, Prometheus type, help`; `#` begins a comment. Type and help are taken from the file.
 """
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import re
 from collections.abc import Iterable, Sequence
 
 from exporters.gpu.catalogue import TYPES, CatalogueError, Metric
+
+_LINE = re.compile(rf"\s*\w+\s*,\s*({'|'.join(TYPES)})\s*,")
 
 
 def select(text: str, source: str, catalogue: Iterable[Metric]) -> tuple[tuple[Metric, ...], list[str]]:
@@ -41,8 +45,22 @@ def select(text: str, source: str, catalogue: Iterable[Metric]) -> tuple[tuple[M
     return tuple(found.values()), unknown
 
 
+def is_one(text: str) -> bool:
+    """Whether a text looks like a counter file, by its first line that says anything."""
+    first = next((line for line in text.splitlines() if not _says_nothing(line)), "")
+    return bool(_LINE.match(first))
+
+
+def _says_nothing(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")
+
+
 def _words(line: str) -> Sequence[str]:
-    line = line.strip()
-    if not line or line.startswith("#"):
+    """Field, type and help, which may be in quotes; a comma in one that is not belongs to it, too."""
+    if _says_nothing(line):
         return ()
-    return [word.strip() for word in line.split(",", 2)]
+    try:
+        words = [word.strip() for word in next(csv.reader([line], skipinitialspace=True, strict=True))]
+    except csv.Error:
+        return [line]
+    return words if len(words) < 3 else [*words[:2], ", ".join(words[2:])]

@@ -1,6 +1,6 @@
 """What XID codes mean: NVIDIA's catalogue (docs.nvidia.com, XID Errors) in short.
 
-Left out are codes that it calls unused or reserved, those that only test something, and the newest ones.
+Left out are codes that it calls unused or reserved, those of tests, and some of the newest.
 """
 
 from __future__ import annotations

@@ -59,9 +59,10 @@ def test_own_file(machine: Machine, tmp_path: Path) -> None:
     assert not names(text)
 
 
-def test_dcgm_exporters_csv(machine: Machine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["counters.csv", "metrics"])
+def test_dcgm_exporters_csv(machine: Machine, tmp_path: Path, name: str) -> None:
     machine.gpus.write(gpus=[{"model": "h100", "temperature": 43}])
-    path = tmp_path / "counters.csv"
+    path = tmp_path / name
     path.write_text(
         "# Format,,\nDCGM_FI_DEV_GPU_TEMP, gauge, Warmth.\nDCGM_FI_DEV_BRAND, label, Brand.\n"
         "DCGM_EXP_XID_ERRORS_COUNT, gauge, XIDs.\n"
