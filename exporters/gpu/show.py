@@ -38,14 +38,19 @@ def table(snapshot: Snapshot, metrics: Sequence[Metric]) -> str:
 def _who_has(metric: Metric, snapshot: Snapshot) -> str:
     if snapshot.driver_error:
         return f"? ({snapshot.driver_error})"
-    having = []
-    for gpu in snapshot.gpus:
-        values = gpu.sample.values if gpu.sample else {}
-        if metric.name in values or metric.name in dict(gpu.identity.labels) or (metric.name.endswith("_XID_ERRORS")):
-            having.append(str(gpu.identity.index))
+    if metric.heard:
+        return "? (events tell)"
+    having = [str(gpu.identity.index) for gpu in snapshot.gpus if _has(gpu, metric.name)]
     if not having:
         return "none"
     return "all" if len(having) == len(snapshot.gpus) else ",".join(having)
+
+
+def _has(gpu: GpuState, name: str) -> bool:
+    """Whether the GPU, or a MIG instance of it, has a metric or label."""
+    sample = gpu.sample or GpuSample()
+    readings = (sample.values, *(instance.values for instance in sample.instances), dict(gpu.identity.labels))
+    return any(name in values for values in readings)
 
 
 def capture(snapshot: Snapshot) -> str:

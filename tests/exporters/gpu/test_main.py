@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.exporters.gpu.machine import Machine, samples, value
+from tests.fake_nvml.control import Value
 
 
 def names(text: str) -> set[str]:
@@ -141,3 +142,10 @@ def test_list(machine: Machine) -> None:
     assert rows["DCGM_FI_PROF_SM_ACTIVE"][-1] == "0"
     assert rows["DCGM_FI_DEV_FAN_SPEED"][-1] == "none"
     assert rows["DCGM_FI_DRIVER_VERSION"][-1] == "all"
+
+
+def test_list_has_what_only_mig_instances_have(machine: Machine) -> None:
+    gpu: dict[str, Value] = {"model": "h100", "error.nvmlGpmSampleGet": "NOT_SUPPORTED"}
+    machine.gpus.write(gpus=[{**gpu, "mig_mode": 1, "mig": "0:1g.10gb:7"}, gpu])
+    rows = {line.split()[0]: line.split() for line in machine.run("--list").stdout.splitlines()}
+    assert rows["DCGM_FI_PROF_SM_ACTIVE"][-1] == "0"

@@ -110,7 +110,7 @@ def test_once_has_none_as_nobody_has_listened(machine: Machine, catalogue: str) 
 def test_list_has_its_source(machine: Machine) -> None:
     machine.gpus.write(gpus=[{"model": "h100"}, {"model": "a100"}])
     rows = {line.split()[0]: line.split()[1:] for line in machine.run("--list").stdout.splitlines()}
-    assert rows[XID] == ["default", "xid()", "all"]
+    assert rows[XID] == ["default", "xid()", "?", "(events", "tell)"]
 
 
 def test_a_gpu_that_tells_of_none_beside_one_that_does(machine: Machine, catalogue: str) -> None:
