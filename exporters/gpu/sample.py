@@ -76,7 +76,7 @@ class GpuSample:
     """Reason -> nanoseconds for which it held the clocks, since the driver was loaded."""
     processes: tuple[Process, ...] | None = None
     profiling: str = ""
-    """Why there are no GPM metrics; empty where there are, or none are asked for."""
+    """Why there are no GPM metrics, or not all; empty where there are, or none are asked for."""
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import ctypes
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pynvml
 
-from exporters.gpu.nvml.calls import ABSENT, Calls
+from exporters.gpu.nvml.calls import ABSENT, UNSUPPORTED, Calls
 
 SHORTEST_S = 0.1
 """Two samples must be this far apart (nvml.h, nvmlGpmMetricsGet)."""
 # nvmlGpmMetric_t: metric, result, value, and three texts.
 _ENTRY = struct.Struct("@4xId24x")
+# Other errors of a metric may be gone with the next sample: two that are too close have some.
+_REFUSALS = UNSUPPORTED | {pynvml.NVML_ERROR_NO_PERMISSION}
+_PREFIX = "NVML_GPM_METRIC_"
 NOT_THERE = "this GPU has no GPM (Hopper and later have)"
 
 
@@ -49,6 +52,9 @@ class Pair:
         self._samples: list[Any] = []
         self._taken = 0.0
         self._found: dict[int, float] = {}
+        self._refused: dict[int, int] = {}
+        self.problem = ""
+        """Which metrics are refused, and why; empty where none is."""
         try:
             for _ in range(2):
                 self._samples.append(calls(pynvml.nvmlGpmSampleAlloc))
@@ -72,11 +78,16 @@ class Pair:
             return {}
         self._query.sample1, self._query.sample2 = older, newer
         self._calls(pynvml.nvmlGpmMetricsGet, self._query)
-        self._found = found = {}
+        self._found, refused = {}, {}
         for metric, (result, value) in zip(self._metrics, _ENTRY.iter_unpack(self._answers), strict=True):
             if result == pynvml.NVML_SUCCESS and value == value:
-                found[metric] = value
-        return found
+                self._found[metric] = value
+            elif result in _REFUSALS:
+                refused[metric] = result
+        if refused != self._refused:
+            self._refused = refused
+            self.problem = "; ".join(_refusal(refused, result) for result in sorted(set(refused.values())))
+        return self._found
 
     def close(self) -> None:
         """Give the samples back."""
@@ -86,6 +97,12 @@ class Pair:
             except pynvml.NVMLError:
                 pass  # the driver that had them is gone
         self._samples = []
+
+
+def _refusal(refused: Mapping[int, int], result: int) -> str:
+    names = {number: name for name, number in vars(pynvml).items() if name.startswith(_PREFIX)}
+    metrics = [names[metric].removeprefix(_PREFIX) for metric in refused if refused[metric] == result]
+    return f"{', '.join(metrics)}: {pynvml.NVMLError(result)}"
 
 
 def of_gpu(handle: Any) -> Callable[[Any], Any]:

@@ -31,6 +31,13 @@ class Sampler:
         self.plan = Plan(metrics, throttling=True, longest_rate=longest_rate)
         self.mig_plan = Plan([metric for metric in metrics if metric.mig], longest_rate=longest_rate)
         self.processes = processes
+        self._told: set[str] = set()
+
+    def tell_of_profiling(self, problem: str) -> None:
+        """Log each problem once, not for each GPU that has it."""
+        if problem and problem not in self._told:
+            self._told.add(problem)
+            log.info("no profiling (DCGM_FI_PROF_*) where the GPU, or its driver, says: %s", problem)
 
     def reader(self, driver: Driver, uuid: str) -> Reader:
         """A reader of one GPU."""
@@ -53,7 +60,6 @@ class Reader:
         self._fields = fields.Fields(sampler.plan.fields, sampler.plan.unsigned)
         self._gpm: gpm.Pair | None = None
         self._gpm_problem = ""
-        self._gpm_told = ""
         self._gpm_due = 0.0
         self._instances: list[mig.MigDevice] = []
         self._mig_due = 0.0
@@ -103,9 +109,7 @@ class Reader:
                 refused = refused or error
         if plan.gpm:
             answers.gpm = self._profile()
-            if self._gpm_problem and self._gpm_problem != self._gpm_told:
-                self._gpm_told = self._gpm_problem
-                log.info("GPU %s: no profiling (DCGM_FI_PROF_*): %s", self._uuid, self._gpm_problem)
+            self._sampler.tell_of_profiling(self._gpm_problem)
         self._unneeded = plan.unneeded(answers)
         # A GPU that refuses every single call is not one without readings: it fails.
         if refused and not (answers.calls or answers.fields or answers.gpm):
@@ -140,7 +144,11 @@ class Reader:
                 if not self._gpm_problem:
                     handle = self._handle
                     self._gpm = gpm.Pair(self.calls, self._sampler.plan.gpm, gpm.of_gpu(handle))
-            return self._gpm.read() if self._gpm else {}
+            if self._gpm is None:
+                return {}
+            found = self._gpm.read()
+            self._gpm_problem = self._gpm.problem
+            return found
         except pynvml.NVMLError as error:
             if self._gpm:
                 self._gpm.close()

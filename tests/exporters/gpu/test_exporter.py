@@ -273,10 +273,12 @@ def test_sixteen_gpus_of_seven_instances(machine: Machine) -> None:
 
 
 def test_why_there_is_no_profiling_is_logged_once(machine: Machine) -> None:
-    start(machine, gpus=1)
-    machine.gpus.update(0, **{"error.nvmlGpmSampleGet": "NO_PERMISSION"})
+    start(machine)
+    for gpu in (0, 1):
+        machine.gpus.update(gpu, **{"error.nvmlGpmSampleGet": "NO_PERMISSION"})
     name = "gpu_watchdog_gpu_profiling_unavailable_info"
-    machine.until_value(1, name, gpu="0", reason="Insufficient Permissions")
+    for gpu in (0, 1):
+        machine.until_value(1, name, gpu=str(gpu), reason="Insufficient Permissions")
     assert not samples(machine.text(), "DCGM_FI_PROF_GR_ENGINE_ACTIVE")
     tried = machine.value("gpu_watchdog_nvml_call_errors_total", call="nvmlGpmSampleGet") or 0
 
@@ -285,8 +287,9 @@ def test_why_there_is_no_profiling_is_logged_once(machine: Machine) -> None:
 
     machine.until("it is tried again", again)
     assert machine.log.read_text().count("no profiling") == 1
-    machine.gpus.update(0, **{"error.nvmlGpmSampleGet": None})
-    machine.until("it is back", lambda: bool(samples(machine.text(), "DCGM_FI_PROF_GR_ENGINE_ACTIVE")))
+    for gpu in (0, 1):
+        machine.gpus.update(gpu, **{"error.nvmlGpmSampleGet": None})
+    machine.until("they are back", lambda: len(samples(machine.text(), "DCGM_FI_PROF_GR_ENGINE_ACTIVE")) == 2)
     assert not samples(machine.text(), name)
 
 

@@ -70,10 +70,18 @@ def test_one_metric_is_refused(profiled: Edge) -> None:
     profiled.gpus.update(0, **{"gpm_error.10": "NOT_SUPPORTED"})
     profiled.sample()
     shown(profiled, sm="5", temperature="34")
+    assert profiled.sample()["profiling"] == "DRAM_BW_UTIL: Not Supported"
     profiled.gpus.update(0, **{"gpm_error.10": None, "gpm_error.2": "UNKNOWN"})
     shown(profiled, dram="7", temperature="34")
+    assert profiled.sample()["profiling"] == ""
     profiled.gpus.update(0, **{"gpm_error.2": None})
     shown(profiled, sm="5", dram="7", temperature="34")
+
+
+def test_all_metrics_are_refused(profiled: Edge) -> None:
+    profiled.gpus.update(0, **{"gpm_error.2": "NO_PERMISSION", "gpm_error.10": "NOT_SUPPORTED"})
+    refused = profiled.until("a reason", "sample", profiled.uuid(0), has=lambda sample: sample["profiling"])
+    assert refused["profiling"] == "DRAM_BW_UTIL: Not Supported; SM_UTIL: Insufficient Permissions"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def test_profiling_on_hopper(machine: Machine) -> None:
     assert [text for _, text in samples(text, "DCGM_FI_PROF_PCIE_TX_BYTES")] == [str(3 << 20)]
     assert "DCGM_FI_PROF_PIPE_FP64_ACTIVE" not in text
     assert "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE" not in text
-    assert "profiling_unavailable" not in text
+    ((labels, _),) = samples(text, "gpu_watchdog_gpu_profiling_unavailable_info")
+    assert labels["reason"] == "FP64_UTIL: Not Supported"
 
 
 @pytest.mark.parametrize(
@@ -92,11 +93,12 @@ def test_throttling(machine: Machine, driver: str, newest: bool) -> None:
 
 def test_an_old_driver_gives_what_it_has(bare: Machine) -> None:
     bare.install_driver(FAKE_NVML.parent / "old" / FAKE_NVML.name)
-    bare.gpus.write(gpus=[{"model": "t4", "clocks_event_reasons": 4, "processes": "1:2048:C"}])
+    bare.gpus.write(gpus=[{"model": "t4", "clocks_event_reasons": 4, "processes": "1:2048:C", "memory_free": 9 << 20}])
     text = bare.once("--process-metrics")
     assert value(text, UP) == 1
     assert value(text, "DCGM_FI_DEV_GPU_TEMP")
     assert value(text, "DCGM_FI_DEV_FB_TOTAL")
+    assert value(text, "DCGM_FI_DEV_FB_FREE") == 9
     assert value(text, "DCGM_FI_DEV_CLOCKS_EVENT_REASONS") == 4
     for name in ("DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS", "DCGM_FI_PROF_SM_ACTIVE"):
         assert not samples(text, name)
