@@ -67,13 +67,12 @@ class Pair:
 
         Asked again too soon, it gives the same ones.
         """
-        now = time.monotonic()
-        if self._taken and now - self._taken < SHORTEST_S:
+        if self._taken and time.monotonic() - self._taken < SHORTEST_S:
             return self._found
         older, newer = self._samples
         self._calls(self._take, newer)
         self._samples = [newer, older]
-        before, self._taken = self._taken, now
+        before, self._taken = self._taken, time.monotonic()  # the next one is begun later than this one ended
         if not before:
             return {}
         self._query.sample1, self._query.sample2 = older, newer
