@@ -62,6 +62,31 @@ def test_every_capture_has_its_exposition() -> None:
         assert len(list(text_string_to_metric_families(text))) == text.count("# TYPE ")
 
 
+# In dcgm-exporter's order (internal/pkg/rendermetrics).
+LABELS = re.compile(
+    r'gpu="(\d+)",UUID="GPU-[^"]+",pci_bus_id="[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\.0",device="nvidia\1",modelName="[^"]+",'
+    r'(GPU_I_PROFILE="[^"]+",GPU_I_ID="\d+",)?Hostname="host",(?P<metrics>(?:DCGM_FI_\w+="[^"]*",?)+)'
+)
+PRINTED = {"integer": re.compile(r"\d+"), "double": re.compile(r"\d+\.\d{6}")}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_labels_and_values_are_written_as_dcgm_exporter_does(name: str) -> None:
+    by_name = {metric.name: metric for metric in METRICS}
+    of_type_label = {metric.name for metric in METRICS if metric.type == "label"}
+    lines = [line for line in (FOLDER / f"{name}.txt").read_text().splitlines() if line.startswith("DCGM_")]
+    assert len(lines) > 20
+    for line in lines:
+        metric, _, rest = line.partition("{")
+        labels, _, value = rest.rpartition("} ")
+        found = LABELS.fullmatch(labels)
+        assert found, line
+        names = re.findall(r'(\w+)="', found["metrics"])
+        assert names == sorted(names)
+        assert set(names) <= of_type_label
+        assert PRINTED[by_name[metric].print].fullmatch(value), line
+
+
 def test_a_capture_shows_what_was_served(machine: Machine, tmp_path: Path) -> None:
     machine.gpus.write(gpus=[{"model": "h100", "mig_mode": 1, "mig": "0:1g.10gb:7", "processes": "4242:2048:C"}])
     path = tmp_path / "capture.json"

@@ -62,7 +62,7 @@ def test_every_metric_can_be_asked_for() -> None:
 
 def rows() -> list[list[str]]:
     lines = (HERE / "dcgm-metrics.tsv").read_text().splitlines()
-    assert lines[0].split("\t") == ["name", "type", "enabled_default"]
+    assert lines[0].split("\t") == ["name", "type", "enabled_default", "print"]
     return [line.split("\t") for line in lines[1:]]
 
 
@@ -70,15 +70,20 @@ def left_out(name: str, kind: str) -> bool:
     return any(re.fullmatch(pattern, text) for pattern in LEFT_OUT["metrics"] for text in (name, f"{kind}:{name}"))
 
 
-@pytest.mark.parametrize(("name", "kind", "enabled"), [row for row in rows() if not left_out(row[0], row[1])])
-def test_dcgm_exporters_metrics_have_its_type_and_set(name: str, kind: str, enabled: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "enabled", "printed"), [row for row in rows() if not left_out(row[0], row[1])]
+)
+def test_dcgm_exporters_metrics_have_its_type_and_set_and_form(
+    name: str, kind: str, enabled: str, printed: str
+) -> None:
     metric: Metric | None = {metric.name: metric for metric in METRICS}.get(name)
     assert metric
     assert (metric.type, metric.set == "default") == (kind, enabled == "yes")
+    assert printed == ("label" if kind == "label" else metric.print)
 
 
 def test_the_default_set_has_nothing_else() -> None:
-    enabled = {name for name, _, default in rows() if default == "yes"}
+    enabled = {name for name, _, default, _ in rows() if default == "yes"}
     assert {metric.name for metric in METRICS if metric.set == "default"} == enabled
-    names = {text for name, kind, _ in rows() for text in (name, f"{kind}:{name}")}
+    names = {text for name, kind, *_ in rows() for text in (name, f"{kind}:{name}")}
     assert unexplained("metrics", names)
