@@ -121,19 +121,23 @@ class _Tally:
     kind: Kind
     pending: bool
     running: bool
-    count: int = 0
-    cpus: int = 0
-    memory: int = 0
-    gpus: int = 0
     submitted: bytes = _NOTHING
     eligible: bytes = _NOTHING
     waits: dict[int, int] = field(default_factory=dict)
     requests: dict[bytes, int] = field(default_factory=dict)
+    """What the jobs ask for, as squeue printed it, and how many do."""
 
-    def group(self) -> Group:
+    def group(self, requests: Mapping[bytes, Request]) -> Group:
         """What is said of it in the end."""
+        jobs = cpus = memory = gpus = 0
+        for what, count in self.requests.items():
+            request = requests[what]
+            jobs += count
+            cpus += count * request.cpus
+            memory += count * request.memory
+            gpus += count * request.all_gpus
         submitted, eligible = (whole(moment.decode("ascii", "replace")) for moment in (self.submitted, self.eligible))
-        return Group(self.kind, self.count, self.cpus, self.memory, self.gpus, submitted, eligible)
+        return Group(self.kind, jobs, cpus, memory, gpus, submitted, eligible)
 
 
 class Jobs:
@@ -152,7 +156,6 @@ class Jobs:
         self._rest = b""
         self._broken = b""
         self._tallies: dict[bytes, _Tally] = {}
-        self._asked: dict[bytes, Request] = {}
         self._running: list[Job] = []
 
     def begin(self, now: float) -> None:
@@ -162,7 +165,7 @@ class Jobs:
         # As bytes of equal length, like the times in the output.
         since = self._until if self._counted_until is None else self._counted_until
         self._since, self._upto = str(since).encode(), str(self._until).encode()
-        self._rest, self._broken, self._tallies, self._asked, self._running = b"", b"", {}, {}, []
+        self._rest, self._broken, self._tallies, self._running = b"", b"", {}, []
 
     def feed(self, chunk: bytes) -> None:
         """See Parser."""
@@ -174,7 +177,7 @@ class Jobs:
             raise ParseError("squeue: a line has too few columns") from None
 
     def _take(self, lines: Sequence[bytes]) -> None:
-        tallies, requests, since, upto = self._tallies, self._asked, self._since, self._upto
+        tallies, since, upto = self._tallies, self._since, self._upto
         for line in lines:
             if self._broken:
                 line, self._broken = self._broken + line, b""
@@ -188,15 +191,10 @@ class Jobs:
                 continue
             each = own.split(b"\x1f")
             tally = tallies.get(who) or self._tally(who, each)
-            request = requests.get(what) or self._request(what)
             tasks = each[0]
             count = 1 if tasks == b"N/A" or tasks.isdigit() else array_tasks(tasks.decode("ascii", "replace"))
-            tally.count += count
-            tally.cpus += count * request.cpus
-            tally.memory += count * request.memory
-            tally.gpus += count * request.all_gpus
+            tally.requests[what] = tally.requests.get(what, 0) + count
             if tally.pending:
-                tally.requests[what] = tally.requests.get(what, 0) + count
                 if each[1] < tally.submitted:
                     tally.submitted = each[1]
                 if each[2] < tally.eligible:
@@ -204,7 +202,7 @@ class Jobs:
             elif since < each[3] <= upto:
                 _started(tally, each)
             if tally.running and self._details:
-                self._detail(tally.kind, request, each)
+                self._detail(tally.kind, self._request(what), each)
 
     def _tally(self, who: bytes, each: Sequence[bytes]) -> _Tally:
         if len(each) != self._each:
@@ -214,7 +212,9 @@ class Jobs:
         return tally
 
     def _request(self, what: bytes) -> Request:
-        request = self._asked[what] = self._requests.get(what) or _request(what)
+        request = self._requests.get(what)
+        if request is None:
+            request = self._requests[what] = _request(what)
         return request
 
     def _detail(self, kind: Kind, request: Request, each: Sequence[bytes]) -> None:
@@ -230,13 +230,13 @@ class Jobs:
         self._counted_until = max(self._until, self._counted_until or 0)
         # What is parsed once stays so, as long as there is a job that has it.
         self._kinds = {who: tally.kind for who, tally in tallies.items()}
-        self._requests, self._asked = self._asked, {}
+        self._requests = {what: self._request(what) for tally in tallies.values() for what in tally.requests}
         pending: Counter[tuple[tuple[str, ...], bytes]] = Counter()
         for tally in tallies.values():
-            for what, count in tally.requests.items():
+            for what, count in tally.requests.items() if tally.pending else ():
                 pending[tally.kind.partitions, what] += count
         return Queue(
-            groups=tuple(tally.group() for tally in tallies.values()),
+            groups=tuple(tally.group(self._requests) for tally in tallies.values()),
             pending=tuple((places, self._requests[what], count) for (places, what), count in pending.items()),
             waits=tuple(
                 (tally.kind.partitions[0], wait, count)
