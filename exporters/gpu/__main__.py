@@ -85,7 +85,7 @@ def choose(wanted: str) -> tuple[Metric, ...]:
         return load(text, wanted)
     metrics, unknown = collectors_csv.select(text, wanted, load(_text(shipped), str(shipped)))
     if unknown:
-        log.warning("%s: NVML does not give %s; they are left out", wanted, ", ".join(unknown))
+        log.warning("%s: left out, as this exporter does not give them: %s", wanted, ", ".join(unknown))
     return metrics
 
 

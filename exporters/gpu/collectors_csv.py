@@ -41,7 +41,7 @@ def select(text: str, source: str, catalogue: Iterable[Metric]) -> tuple[tuple[M
         else:
             found[name] = dataclasses.replace(metric, type=kind, help=help)
     if not found:
-        raise CatalogueError(f"{source} names no metric that NVML gives")
+        raise CatalogueError(f"{source} names no metric that this exporter gives")
     return tuple(found.values()), unknown
 
 

@@ -56,7 +56,7 @@ def test_what_looks_like_one(text: str, wanted: bool) -> None:
         ("A, gauge, A.\nA gauge\n", "file, line 2: 'A gauge' is not `FIELD, TYPE, HELP`"),
         ("A, thing, A.", "file, line 1: type 'thing' is not gauge, counter, label"),
         ("A, gauge, A.\n\nA, gauge, A.", "file, line 3: A stands there twice"),
-        ("# nothing\nNEW, gauge, New.", "file names no metric that NVML gives"),
+        ("# nothing\nNEW, gauge, New.", "file names no metric that this exporter gives"),
     ],
 )
 def test_bad_lines(text: str, words: str) -> None:

@@ -74,7 +74,7 @@ def test_dcgm_exporters_csv(machine: Machine, tmp_path: Path, name: str) -> None
     ((labels, text),) = samples(done.stdout, "DCGM_FI_DEV_GPU_TEMP")
     assert text == "43"
     assert list(labels)[-1] == "DCGM_FI_DEV_BRAND"
-    assert done.stderr.count("NVML does not give DCGM_EXP_XID_ERRORS_COUNT") == 1
+    assert done.stderr.count("does not give them: DCGM_EXP_XID_ERRORS_COUNT\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
-"""docs/metrics.md: what a metric costs and what NVML does not give, against the catalogue."""
+"""docs/metrics.md: what a metric costs and what is not given, against the catalogue; and the flags."""
 
 from __future__ import annotations
 
 import re
 
+import pytest
+
+from exporters.gpu.__main__ import parser
 from exporters.gpu.catalogue import CallPart, FieldValue, Gpm, Xid, load
 from tests.exporters.gpu.machine import ROOT
 from tests.test_docs import table_after
@@ -65,3 +68,26 @@ def test_what_is_said_not_to_be_given_is_not() -> None:
         what, why = row.strip("| ").split(" | ")
         assert len(why) > 10
         assert what.strip("`") not in given
+
+
+def flags(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
+
+
+def test_the_flags_that_are_said_to_be_accepted_are() -> None:
+    (section,) = re.findall(
+        r"^### Flags\n(.*?)^These of dcgm-exporter are not accepted", TEXT, re.DOTALL | re.MULTILINE
+    )
+    accepted = {name for action in parser()._actions for name in action.option_strings} - {"-h", "--help"}
+    assert flags(section) == accepted
+
+
+def test_the_flags_that_are_said_not_to_be_accepted_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = table_after(TEXT, "| flags of dcgm-exporter | instead |")
+    refused = {flag for row in rows for flag in flags(row.split(" | ")[0])}
+    assert len(refused) > 40
+    for flag in refused:
+        with pytest.raises(SystemExit) as caught:
+            parser().parse_args([flag])
+        assert caught.value.code == 2, flag
+        assert "unrecognized arguments" in capsys.readouterr().err
