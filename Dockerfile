@@ -15,7 +15,8 @@ USER root
 ARG SLURM_VERSION=26.05.5
 ARG SLURM_URL
 COPY docker/build-slurm.sh docker/slurm-releases.txt /build/
-RUN /bin/sh /build/build-slurm.sh /build/slurm-releases.txt "${SLURM_VERSION}" "${SLURM_URL}"
+# Its settings come by the environment: the builder prints a command with its arguments, a mirror's password too.
+RUN /bin/sh /build/build-slurm.sh /build/slurm-releases.txt
 
 FROM ${BASE_IMAGE} AS slurm-apt
 USER root

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds Slurm from its release tarball, in a build stage: build-slurm.sh RELEASES VERSION [URL] -> /slurm
+# Builds Slurm from its release tarball, in a build stage: build-slurm.sh RELEASES, with SLURM_VERSION and SLURM_URL -> /slurm
 # /slurm/root is what goes into the image's root, /slurm/packages what it needs from the distribution.
 set -eu
 releases=$1
-version=$2
-url=${3:-}
+version=$SLURM_VERSION
+url=${SLURM_URL:-}
 root=/slurm/root
 
 line=$(grep -E "^$version[[:space:]]" "$releases" || true)

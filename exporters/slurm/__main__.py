@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Sequence
@@ -77,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def prepare() -> tuple[float, Options, int]:
         interval = command_line.interval_seconds(arguments.collect_interval)
         options = Options(
+            token=secrets.token_hex(3),
             job_metrics=whole_number(arguments.job_metrics, "--job-metrics", 0, 100_000),
             label_limit=whole_number(arguments.label_limit, "--label-limit", 1, 1_000_000),
         )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 # Slurm prints times and states by these; what it reads of the environment else (SQUEUE_FORMAT ...) stays out.
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "SLURM_CONF", "SLURM_CONF_SERVER", "RES_OPTIONS")
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "RES_OPTIONS")
 FIXED = {"LC_ALL": "C", "TZ": "UTC", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 _CHUNK = 256 * 1024

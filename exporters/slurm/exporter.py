@@ -14,11 +14,12 @@ from exporters.slurm import collect, commands, discovery, pace
 from exporters.slurm.collect import own
 from exporters.slurm.collect.memory import Memory
 from exporters.slurm.parse import ParseError
+from exporters.slurm.parse.controller import Config
 from exporters.slurm.sources import KINDS, Kind, Options, Snapshot
 
-COMMAND_DEADLINE_S = 10.0
-_HANG_S = COMMAND_DEADLINE_S + 2
+_GRACE_S = 2.0
 """A source counts as hung only when the command's own deadline did not end it."""
+_LONGEST_S = max(kind.deadline for kind in KINDS) + _GRACE_S
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Asked:
         self.bytes: int | None = None
         self.lines: int | None = None
         self.error_class = ""
-        self.source: Source[Any] = Source(kind.name, self._read, deadline=_HANG_S, max_age=0.0)
+        self.source: Source[Any] = Source(kind.name, self._read, deadline=kind.deadline + _GRACE_S, max_age=0.0)
         self._set_pause(self._least)
 
     def _read(self) -> object:
@@ -54,7 +55,7 @@ class Asked:
 
         failure = "internal"
         try:
-            commands.run(self._argv, COMMAND_DEADLINE_S, take, any_status=self.kind.any_status)
+            commands.run(self._argv, self.kind.deadline, take, any_status=self.kind.any_status)
             value: object = self._parser.finish()
             failure = ""
         except commands.CommandError as error:
@@ -64,7 +65,7 @@ class Asked:
             failure = "parse"
             raise
         finally:
-            self.error_class = failure or self.error_class
+            self.error_class = failure
         self.bytes, self.lines = size, lines
         return value
 
@@ -91,7 +92,7 @@ class Asked:
             log.info("%s: asked every %.0f s now", self.kind.name, seconds)
         self._pause = seconds
         self.due = self._asked + seconds if self._asked else 0.0
-        self.source.max_age = 2 * seconds + _HANG_S
+        self.source.max_age = 2 * seconds + self.kind.deadline + _GRACE_S
 
     def state(self) -> own.State:
         """What is said of it."""
@@ -114,14 +115,15 @@ class Exporter:
         self._asked = {kind.name: Asked(kind, options, interval) for kind in kinds}
         self._memory = Memory()
         self._renderer = exposition.Renderer()
-        self._accounting = False
+        self._config: Config | None = None
 
     def run(self) -> None:
         """Sample for ever."""
         sampling.run_rounds(self._interval, self.due, self.publish)
 
     def _wanted(self) -> list[Asked]:
-        return [asked for asked in self._asked.values() if self._accounting or not asked.kind.accounting]
+        accounting = self._config is not None and self._config.accounting
+        return [asked for asked in self._asked.values() if accounting or not asked.kind.accounting]
 
     def due(self, everything: bool = False) -> list[Source[Any]]:
         """What is to be read in this round."""
@@ -144,12 +146,12 @@ class Exporter:
         values = {state.name: state.reading.value for state in states}
         snapshot = Snapshot(now=time.time(), **values)  # type: ignore[arg-type]
         if snapshot.config is not None:
-            self._accounting = snapshot.config.accounting
+            self._config = snapshot.config
         families = [*collect.families(snapshot, self._options, self._memory), *own.families(states)]
         problems = own.problems(states)
-        max_age = 2 * self._interval + 2 * _HANG_S
+        max_age = 2 * self._interval + _LONGEST_S
         self.metrics.put(Page(self._renderer.render(families), problems, max_age))
-        # Without a list Prometheus keeps the last one that it got.
-        if snapshot.nodes is not None:
-            body = discovery.targets(snapshot.nodes, snapshot.config, *self._ports)
+        # Without a list Prometheus keeps the last one that it got. Labels must not change as the configuration fails.
+        if snapshot.nodes is not None and self._config is not None:
+            body = discovery.targets(snapshot.nodes, self._config, *self._ports)
             self.targets.put(Page(body, [], max_age, discovery.CONTENT_TYPE))

@@ -15,6 +15,8 @@ class Options:
 
     job_metrics: int = 0
     """Most single jobs that are shown; 0 for none."""
+    token: str = ""
+    """Part of what separates squeue's columns; random, so that no user can write it."""
     label_limit: int = 500
     """Most values of a label that users, jobs or administrators make up; the others are summed as `other`."""
 
@@ -35,6 +37,8 @@ class Kind:
     """Asked only where there is a slurmdbd."""
     any_status: bool = False
     """Its exit status is an answer."""
+    deadline: float = 10.0
+    """Seconds after which its command is ended."""
 
 
 def _always(command: tuple[str, ...]) -> Callable[[Options], tuple[str, ...]]:
@@ -46,13 +50,14 @@ def _whole(parse: Callable[[str], Any]) -> Callable[[Options], Parser[Any]]:
 
 
 KINDS = (
-    Kind("controllers", _always(controller.PING_COMMAND), _whole(controller.ping), any_status=True),
+    # A ping gives up by itself after Slurm's MessageTimeout (10 s) for each controller, and then says who is down.
+    Kind("controllers", _always(controller.PING_COMMAND), _whole(controller.ping), any_status=True, deadline=25.0),
     Kind("nodes", _always(nodes.COMMAND), lambda options: Whole(nodes.Nodes()), core=True),
     Kind("partitions", _always(partitions.COMMAND), _whole(partitions.partitions), core=True),
     Kind(
         "jobs",
-        lambda options: jobs.command(details=options.job_metrics > 0),
-        lambda options: jobs.Jobs(details=options.job_metrics > 0),
+        lambda options: jobs.command(options.job_metrics > 0, options.token),
+        lambda options: jobs.Jobs(options.job_metrics > 0, options.token),
         core=True,
     ),
     Kind("sdiag", _always(sdiag.COMMAND), _whole(sdiag.sdiag), core=True),

@@ -4,6 +4,7 @@
  * that several processes can share the work. array: one array of COUNT tasks. running: COUNT allocations, which run without
  * any slurmd. Prints how many were made.
  */
+#include <errno.h>
 #include <slurm/slurm.h>
 #include <slurm/slurm_errno.h>
 #include <stdio.h>
@@ -15,7 +16,12 @@
 
 static char *environment[] = {"PATH=/usr/bin", NULL};
 static const char *partitions[] = {"batch", "long", "batch,long", "debug"};
-static const char *gpus[] = {NULL, NULL, "gres:gpu:1", "gres:gpu:h100:4"};
+#if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)
+#define GRES "gres/"
+#else
+#define GRES "gres:"
+#endif
+static const char *gpus[] = {NULL, NULL, GRES "gpu:1", GRES "gpu:h100:4"};
 
 static void describe(job_desc_msg_t *job, unsigned int number)
 {
@@ -38,7 +44,7 @@ static void describe(job_desc_msg_t *job, unsigned int number)
 
 static int made(const char *what, unsigned int number)
 {
-    fprintf(stderr, "%s %u: %s\n", what, number, slurm_strerror(slurm_get_errno()));
+    fprintf(stderr, "%s %u: %s\n", what, number, slurm_strerror(errno));
     return 1;
 }
 
@@ -58,7 +64,7 @@ int main(int argc, char **argv)
         if (!strcmp(kind, "running")) {
             resource_allocation_response_msg_t *answer = NULL;
             job.partition = "batch";
-            job.tres_per_node = (char *)(number % 4 ? NULL : "gres:gpu:1");
+            job.tres_per_node = (char *)(number % 4 ? NULL : GRES "gpu:1");
             job.min_nodes = job.max_nodes = 1;
             job.immediate = 1; /* the scheduler rests */
             if (slurm_allocate_resources(&job, &answer) || !answer)

@@ -30,8 +30,8 @@ def test_no_credentials_are_shown(url: str, shown: str, tmp_path: Path) -> None:
     """It ends at its first command that would change this machine."""
     (tmp_path / "apt-get").write_text("#!/bin/sh\nexit 9\n")
     (tmp_path / "apt-get").chmod(0o755)
-    command = ["/bin/sh", str(SCRIPT), str(RELEASES), "26.05.5", url]
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    command = ["/bin/sh", str(SCRIPT), str(RELEASES)]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_VERSION": "26.05.5", "SLURM_URL": url}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (9, f"Slurm 26.05.5 comes from {shown}\n", "")
 

@@ -102,7 +102,7 @@ def listed(cluster: Cluster) -> set[tuple[str, ...]]:
 
 def targets(*workers: str) -> set[tuple[str, ...]]:
     """What a cluster of a head and some workers should have."""
-    own = {("slurm-exporter", "head", "head", "gpu-watchdog"), ("gpu-exporter", "head", "head", "gpu-watchdog")}
+    own = {("slurm-exporter", "", "", "gpu-watchdog"), ("gpu-exporter", "head", "head", "gpu-watchdog")}
     return own | {("gpu-exporter", name, "worker", "gpu-watchdog") for name in workers}
 
 

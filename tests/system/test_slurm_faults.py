@@ -21,7 +21,11 @@ case $(cat /tmp/shim/mode) in
 cut) squeue "$@" | head -c 100 ;;
 empty) ;;
 noise) echo "squeue: warning: something odd" >&2; squeue "$@" ;;
-binary) squeue "$@"; cat /tmp/shim/line ;;
+binary)
+    squeue "$@"
+    token=$(printf '%s' "$*" | sed -n 's/.*\\x1e//p')
+    sed "s/\\x1d/&$token/g; s/\\x1e/&$token/g" /tmp/shim/line
+    ;;
 slow) sleep 3; squeue "$@" ;;
 hang) sleep 1000 ;;
 gone) echo "squeue: error while loading shared libraries" >&2; exit 127 ;;

@@ -21,10 +21,10 @@ def families(snapshot: Snapshot, options: Options, memory: Memory) -> Iterable[F
     if snapshot.nodes is not None:
         yield from nodes.families(snapshot.nodes, memory)
     if snapshot.jobs is not None:
-        yield from queue.families(snapshot.jobs, snapshot.now, bounds)
+        yield from queue.families(snapshot.jobs, bounds)
         yield from queue.wait_families(memory.waits, bounds)
         if options.job_metrics:
-            yield from queue.job_families(snapshot.jobs, snapshot.now, options.job_metrics)
+            yield from queue.job_families(snapshot.jobs, options.job_metrics)
     if snapshot.partitions is not None:
         yield from partitions.families(snapshot, bounds)
     if snapshot.sdiag is not None:

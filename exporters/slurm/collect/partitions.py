@@ -29,7 +29,7 @@ def families(snapshot: Snapshot, bounds: Bounds) -> Iterable[Family]:
     if sums:
         yield from _nodes(sums)
     if snapshot.jobs is not None:
-        yield from _jobs(names, snapshot.jobs.groups, snapshot.now, bounds)
+        yield from _jobs(names, snapshot.jobs.groups, snapshot.jobs.taken, bounds)
         if sums:
             yield from _impossible(partitions, sums, snapshot.jobs)
 

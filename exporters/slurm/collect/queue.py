@@ -32,7 +32,7 @@ Use = Mapping[tuple[str, str], int]
 """What (of WHAT) and state -> how much."""
 
 
-def families(queue: Queue, now: float, bounds: Bounds) -> Iterable[Family]:
+def families(queue: Queue, bounds: Bounds) -> Iterable[Family]:
     """Every zero of the cluster's sums is a series, and of each user and account that has a job in any state."""
     by_state: Counter[str] = Counter()
     by_reason: Counter[tuple[str, str]] = Counter()
@@ -47,7 +47,7 @@ def families(queue: Queue, now: float, bounds: Bounds) -> Iterable[Family]:
             accounts[kind.account][key] += value
     yield from _vpenso(by_state, by_reason)
     yield from _states(by_state, by_reason, bounds)
-    yield from _age(queue.groups, now)
+    yield from _age(queue.groups, queue.taken)
     yield from scope_families("user", users, SHOWN_STATES, bounds)
     yield from scope_families("account", accounts, SHOWN_STATES, bounds)
 
@@ -145,7 +145,7 @@ def wait_families(waits: Mapping[str, Histogram], bounds: Bounds) -> Iterable[Fa
     yield Family("slurm_job_wait_seconds", "histogram", help, samples)
 
 
-def job_families(queue: Queue, now: float, most: int) -> Iterable[Family]:
+def job_families(queue: Queue, most: int) -> Iterable[Family]:
     """Running jobs one by one, the oldest first, no more than so many."""
     jobs = sorted(queue.running, key=lambda job: (job.started or 0, job.id))[:most]
     rows = [(labels({"jobid": job.id}), job) for job in jobs]
@@ -170,7 +170,7 @@ def job_families(queue: Queue, now: float, most: int) -> Iterable[Family]:
     )
     gpus = [(text, str(job.request.all_gpus)) for text, job in rows]
     yield Family("slurm_job_gpus", "gauge", "GPUs of a running job.", gpus)
-    elapsed = [(text, number(max(0, int(now) - job.started))) for text, job in rows if job.started is not None]
+    elapsed = [(text, number(max(0, int(queue.taken) - job.started))) for text, job in rows if job.started is not None]
     yield Family("slurm_job_elapsed_seconds", "gauge", "Seconds since a running job started.", elapsed)
     limits = [(text, number(job.limit)) for text, job in rows if job.limit is not None]
     yield Family("slurm_job_time_limit_seconds", "gauge", "Time limit of a running job, if it has one.", limits)

@@ -53,5 +53,5 @@ def controller_families(controllers: Sequence[Controller] | None, config: Config
         samples = [(labels({"host": one.host, "role": one.role}), str(int(one.up))) for one in controllers]
         yield Family("slurm_controller_up", "gauge", "1 if the controller answers a ping.", samples)
     if config is not None:
-        text = labels({"cluster": config.cluster, "version": config.version, "host": config.host})
+        text = labels({"cluster_name": config.cluster, "version": config.version, "host": config.host})
         yield Family("slurm_controller_info", "gauge", "The cluster's name and slurmctld's version.", [(text, "1")])

@@ -44,6 +44,8 @@ class Whole(Generic[T]):
     def finish(self) -> T:
         """See Parser."""
         text, self._chunks = b"".join(self._chunks).decode("utf-8", "replace"), []
-        if text and not text.endswith("\n"):
+        if not text:
+            raise ParseError("there is no output")  # where there is nothing to tell, every command says so
+        if not text.endswith("\n"):
             raise ParseError(f"the output is not whole: it ends in {text[-80:]!r}")
         return self._parse(text)

@@ -32,18 +32,22 @@ DETAILS = ("jobarrayid", "nodelist", "timelimit")
 
 WAIT_LAG_S = 15
 """A start is counted when it is so long ago: Slurm may write a start time that is a scheduling cycle old."""
+_CLOCK_SLACK_S = 3600
 MOST_DETAILS = 100_000
-_LONGEST_LINE = 65536
 _STATE = re.compile(r"[A-Z_]+")
-_MAY_NEVER_HAVE_STARTED = ("CANCELLED", "DEADLINE")
-"""A job that ends while it is pending gets that moment as its start (job_mgr.c). Others were seen as they ran."""
+_MAY_NOT_HAVE_STARTED = ("CANCELLED", "DEADLINE", "CONFIGURING")
+"""A job that ends while it is pending gets that moment as its start, one whose nodes boot gets another (job_mgr.c)."""
 _NEVER_STARTED = "BadConstraints"
 """The reason of a job that failed as no node can have it."""
 
 
-def command(details: bool = False) -> tuple[str, ...]:
-    """argv. -S with nothing: squeue would else sort three times, a tenth of its work."""
-    parts = ((WHO, _BETWEEN_PARTS), (WHAT, _BETWEEN_PARTS), ((*EACH, *(DETAILS if details else ())), _END))
+def command(details: bool = False, token: str = "") -> tuple[str, ...]:
+    """argv. token: what no user can guess, so that an account cannot look like the end of a line.
+
+    -S with nothing: squeue would else sort three times, a tenth of its work.
+    """
+    between, end = _BETWEEN_PARTS + token, _END + token
+    parts = ((WHO, between), (WHAT, between), ((*EACH, *(DETAILS if details else ())), end))
     shown = ",".join(f"{f':{_BETWEEN_COLUMNS},'.join(columns)}:{end}" for columns, end in parts)
     return ("squeue", "-a", "-h", "--states=all", "-S", "", "-O", shown)
 
@@ -143,7 +147,10 @@ class _Tally:
 class Jobs:
     """Parses one output after the other; see Parser."""
 
-    def __init__(self, details: bool = False) -> None:
+    def __init__(self, details: bool = False, token: str = "") -> None:
+        """As for `command`."""
+        self._between = (_BETWEEN_PARTS + token).encode()
+        self._end = (_END + token).encode() + b"\n"
         self._details = details
         self._each = len(EACH) + (len(DETAILS) if details else 0)
         self._kinds: dict[bytes, Kind] = {}
@@ -154,7 +161,6 @@ class Jobs:
         self._upto = b""
         self._now = 0.0
         self._rest = b""
-        self._broken = b""
         self._tallies: dict[bytes, _Tally] = {}
         self._running: list[Job] = []
 
@@ -165,11 +171,11 @@ class Jobs:
         # As bytes of equal length, like the times in the output.
         since = self._until if self._counted_until is None else self._counted_until
         self._since, self._upto = str(since).encode(), str(self._until).encode()
-        self._rest, self._broken, self._tallies, self._running = b"", b"", {}, []
+        self._rest, self._tallies, self._running = b"", {}, []
 
     def feed(self, chunk: bytes) -> None:
         """See Parser."""
-        lines = (self._rest + chunk).split(b"\x1e\n")
+        lines = (self._rest + chunk).split(self._end)
         self._rest = lines.pop()
         try:
             self._take(lines)
@@ -177,18 +183,12 @@ class Jobs:
             raise ParseError("squeue: a line has too few columns") from None
 
     def _take(self, lines: Sequence[bytes]) -> None:
-        tallies, since, upto = self._tallies, self._since, self._upto
+        tallies, since, upto, between = self._tallies, self._since, self._upto, self._between
         for line in lines:
-            if self._broken:
-                line, self._broken = self._broken + line, b""
             try:
-                who, what, own = line.rsplit(b"\x1d", 2)
+                who, what, own = line.rsplit(between, 2)
             except ValueError:
-                # Without slurmdbd an account is what its user writes, what looks like the end of a line included.
-                self._broken = line + b"\x1e\n"
-                if len(self._broken) > _LONGEST_LINE:
-                    raise ParseError(f"squeue: a line has too few columns: {_shown(line[:80])}") from None
-                continue
+                raise ParseError(f"squeue: a line has too few columns: {_shown(line[:80])}") from None
             each = own.split(b"\x1f")
             tally = tallies.get(who) or self._tally(who, each)
             tasks = each[0]
@@ -224,10 +224,12 @@ class Jobs:
 
     def finish(self) -> Queue:
         """See Parser."""
-        if self._rest or self._broken:
-            raise ParseError(f"squeue: the output is not whole: it ends in {_shown((self._broken + self._rest)[-80:])}")
+        if self._rest:
+            raise ParseError(f"squeue: the output is not whole: it ends in {_shown(self._rest[-80:])}")
         tallies, self._tallies, running, self._running = self._tallies, {}, tuple(self._running), []
-        self._counted_until = max(self._until, self._counted_until or 0)
+        # A clock that is set back begins anew.
+        if self._counted_until is None or not self._until <= self._counted_until <= self._until + _CLOCK_SLACK_S:
+            self._counted_until = self._until
         # What is parsed once stays so, as long as there is a job that has it.
         self._kinds = {who: tally.kind for who, tally in tallies.items()}
         self._requests = {what: self._request(what) for tally in tallies.values() for what in tally.requests}
@@ -250,7 +252,7 @@ class Jobs:
 
 def _started(tally: _Tally, each: Sequence[bytes]) -> None:
     eligible, start = (whole(part.decode("ascii", "replace")) for part in each[2:4])
-    if tally.kind.state in _MAY_NEVER_HAVE_STARTED or tally.kind.reason == _NEVER_STARTED:
+    if tally.kind.state in _MAY_NOT_HAVE_STARTED or tally.kind.reason == _NEVER_STARTED:
         return
     if start is not None and eligible is not None:
         wait = max(0, start - eligible)

@@ -74,12 +74,13 @@ def reservations(text: str) -> tuple[Reservation, ...]:
 
 def licenses(text: str) -> tuple[License, ...]:
     """Every license."""
-    found = []
+    found: dict[str, License] = {}
     for line in records(text, "LicenseName", "scontrol show licenses"):
         get = fields(line).get
-        numbers = (whole(get(key, "")) for key in ("Total", "Used", "Free", "Reserved"))
-        found.append(License(get("LicenseName", ""), *numbers))
-    return tuple(found)
+        name = get("LicenseName", "")
+        if name not in found:  # hierarchical ones have a line for each of their layers, the first is the widest
+            found[name] = License(name, *(whole(get(key, "")) for key in ("Total", "Used", "Free", "Reserved")))
+    return tuple(found.values())
 
 
 def shares(text: str) -> tuple[Share, ...]:

@@ -50,6 +50,7 @@ _ABSENT = {
     "POWERING_UP": "powering_up",
     "REBOOT_ISSUED": "reboot",
 }
+_OFF = frozenset({"POWERED_DOWN", "POWERING_DOWN", "POWER_DOWN", "POWERING_UP", "REBOOT_ISSUED"})
 _USABLE = ("allocated", "completing", "idle", "maint", "mixed", "planned", "reserved")
 _SUFFIXES = "*~#!%$@^-"
 
@@ -61,6 +62,8 @@ class State:
     name: str
     """One of STATES."""
     responds: bool
+    there: bool
+    """Whether it is a machine that runs now."""
 
     @property
     def vpenso(self) -> str:
@@ -69,13 +72,8 @@ class State:
 
     @property
     def usable(self) -> bool:
-        """Whether what it has free is for jobs, as sinfo counts idle CPUs."""
+        """Whether what it has free is for jobs now. sinfo also counts machines that are off or silent."""
         return self.name in _USABLE
-
-    @property
-    def there(self) -> bool:
-        """Whether it is a machine that runs now."""
-        return self.responds and self.name not in ("future", "powered_down", "powering_down", "powering_up", "reboot")
 
 
 @dataclass(frozen=True)
@@ -202,7 +200,8 @@ def node_state(text: str) -> State:
     base = words[0].rstrip(_SUFFIXES)
     flags = {word.rstrip(_SUFFIXES) for word in words[1:]}
     responds = "NOT_RESPONDING" not in flags and "*" not in words[0]
-    return State(_name(base, flags, responds), responds)
+    there = responds and base != "FUTURE" and not flags & _OFF
+    return State(_name(base, flags, responds), responds, there)
 
 
 def _name(base: str, flags: set[str], responds: bool) -> str:

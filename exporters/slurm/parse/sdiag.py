@@ -132,8 +132,8 @@ FIGURES = (
 )
 _BY_LINE = {(figure.section, figure.key): figure for figure in FIGURES}
 _SECTIONS = sorted({figure.section for figure in FIGURES if figure.section}, reverse=True)
-_RPC = re.compile(r"\t(.+?)\s+\(\s*(\d+)\) count:(\d+)\s+ave_time:\d+\s+total_time:(\d+)")
-_PENDING_RPC = re.compile(r"\t(\S+)\s+\(\s*\d+\) count:(\d+)")
+_RPC = re.compile(r"\t(.+?)\s*\(\s*(\d+)\) count:(\d+)\s+ave_time:\d+\s+total_time:(\d+)")
+_PENDING_RPC = re.compile(r"\t(.+?)\s*\(\s*\d+\) count:(\d+)")
 _WHEN = re.compile(r"\((\d+)\)\s*$")
 
 
@@ -175,7 +175,9 @@ def sdiag(text: str) -> Scheduler:
         if section.startswith("Remote Procedure Call statistics by "):
             if match := _RPC.match(line):
                 table = tables["user" if section.endswith("user") else "type"]
-                table[match[1]] = Rpcs(int(match[3]), int(match[4]))
+                # Two users may have one name.
+                before = table.get(match[1], Rpcs(0, 0))
+                table[match[1]] = Rpcs(before.count + int(match[3]), before.microseconds + int(match[4]))
         elif section.startswith("Pending RPC statistics"):
             if match := _PENDING_RPC.match(line):
                 pending[match[1]] = int(match[2])

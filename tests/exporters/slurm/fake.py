@@ -32,6 +32,9 @@ case "$0 $*" in
 esac
 echo "$name" >>{directory}/asked
 if [ -e {directory}/$name.sh ]; then . {directory}/$name.sh; fi
+# What separates squeue's columns has a token that is new in each process.
+token=$(printf '%s' "$*" | /bin/sed -n 's/.*\\x1e//p')
+[ -z "$token" ] || exec /bin/sed "s/\\x1d/&$token/g; s/\\x1e/&$token/g" {directory}/$name
 exec /bin/cat {directory}/$name
 """
 

@@ -37,7 +37,7 @@ def test_a_round(slurm: Slurm, exporter: Exporter) -> None:
         'slurm_partition_jobs_pending{partition="gpu"}': "4",
         "slurm_jobs_submitted_total": "100",
         'slurm_rpc_pending{type="REQUEST_JOB_INFO"}': "7",
-        'slurm_controller_info{cluster="pods",version="24.11.5",host="head"}': "1",
+        'slurm_controller_info{cluster_name="pods",version="24.11.5",host="head"}': "1",
         'slurm_reservation_nodes{reservation="maint"}': "2",
         'slurm_licenses_used{license="matlab"}': "2",
         'slurm_exporter_source_bytes{source="nodes"}': str(len(NODES)),

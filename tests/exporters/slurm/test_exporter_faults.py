@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from exporters.slurm import exporter as tested
 from exporters.slurm.exporter import Exporter
 from exporters.slurm.sources import KINDS
 from tests.exporters.slurm.building import node_line
@@ -52,7 +52,7 @@ def test_a_source_that_fails_takes_its_own_series_only(
     assert problem.startswith(f"{source}: s")
     assert "Unable to contact slurm controller" in problem
     # Who scrapes still has a list: the last.
-    assert exporter.targets.get().body == targets or source == "config"
+    assert exporter.targets.get().body == targets
     slurm.works(source)
     a_round(exporter, everything=True)
     assert families(exporter) >= whole
@@ -112,10 +112,16 @@ def test_a_controller_that_is_down_is_an_answer(slurm: Slurm, exporter: Exporter
     assert error(exporter, "controllers") == ""
 
 
+def shorten(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command has 2 s."""
+    for asked in exporter._asked.values():
+        monkeypatch.setattr(asked, "kind", replace(asked.kind, deadline=2.0))
+
+
 def test_a_command_that_hangs_is_killed_at_its_deadline(
     slurm: Slurm, exporter: Exporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tested, "COMMAND_DEADLINE_S", 2.0)
+    shorten(exporter, monkeypatch)
     slurm.does("sdiag", "echo $$ >>DIRECTORY/hanging; /bin/sleep 1000 & echo $! >>DIRECTORY/hanging; wait")
     a_round(exporter)
     assert error(exporter, "sdiag") == "timeout"
@@ -133,7 +139,7 @@ def test_a_command_that_hangs_never_runs_twice_at_once(
     slurm: Slurm, exporter: Exporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_round(exporter)
-    monkeypatch.setattr(tested, "COMMAND_DEADLINE_S", 2.0)
+    shorten(exporter, monkeypatch)
     slurm.does("jobs", "echo $$ >>DIRECTORY/hanging; exec /bin/sleep 1000")
     slurm.prints("nodes", node_line("alone"))
     a_round(exporter, everything=True, most=0.05)

@@ -15,7 +15,7 @@ from tests.exporters.slurm.building import MIB, NOW, ODD_TEXT, job_line, jobs, l
 
 
 def families(*lines: bytes, limit: int = 100) -> list[Family]:
-    return [*collected.families(queue(*lines), NOW, Bounds(limit, Memory()))]
+    return [*collected.families(queue(*lines), Bounds(limit, Memory()))]
 
 
 def series(found: dict[str, str], name: str) -> dict[str, str]:
@@ -156,7 +156,7 @@ def running(id: str, started: int | str, limit: str = "UNLIMITED", **of_job: Any
 
 
 def one_by_one(*lines: bytes, most: int) -> dict[str, str]:
-    return values(collected.job_families(queue(*lines, details=True), NOW + 0.9, most))
+    return values(collected.job_families(queue(*lines, details=True), most))
 
 
 def test_running_jobs_one_by_one() -> None:
@@ -201,7 +201,7 @@ def test_any_names_and_reasons_are_read_back_as_they_were(user: str, account: st
         job_line(True, state="RUNNING", username=user, account=account, reason=reason),
         details=True,
     )
-    shown = [*collected.families(found, NOW, Bounds(9, Memory())), *collected.job_families(found, NOW, most=9)]
+    shown = [*collected.families(found, Bounds(9, Memory())), *collected.job_families(found, most=9)]
     assert label_values(shown, "slurm_queue_pending_by_reason", "reason") == {short(reason): 1}
     assert label_values(shown, "slurm_queue_jobs_by_reason", "reason") == {short(reason): 1}
     assert label_values(shown, "slurm_user_jobs_pending", "user") == {user: 1}

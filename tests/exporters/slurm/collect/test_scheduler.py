@@ -94,6 +94,6 @@ def test_controllers() -> None:
     assert values(collected.controller_families(controllers, config)) == {
         'slurm_controller_up{host="head",role="primary"}': "1",
         'slurm_controller_up{host="spare",role="backup1"}': "0",
-        'slurm_controller_info{cluster="pods",version="24.11.5",host="head"}': "1",
+        'slurm_controller_info{cluster_name="pods",version="24.11.5",host="head"}': "1",
     }
     assert values(collected.controller_families(None, None)) == {}

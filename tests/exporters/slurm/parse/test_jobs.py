@@ -123,8 +123,11 @@ def test_line_with_too_few_columns_fails_all(line: bytes) -> None:
 
 def test_what_looks_like_an_end_of_line_in_an_account_harms_nobody() -> None:
     """Without slurmdbd an account is whatever its user writes."""
-    (group,) = queue(job_line(account="a\x1e\nb\x1e\n")).groups
-    assert (group.kind.state, group.kind.account, group.count) == ("PENDING", "a\x1e\nb\x1e\n", 1)
+    account, token = "x\x1da\x1db\x1e\nRUNNING", "t0ken"
+    line = job_line(account="HERE").replace(b"\x1d", b"\x1dt0ken").replace(b"\x1e", b"\x1et0ken")
+    (group,) = read(Jobs(token=token), line.replace(b"HERE", account.encode())).groups
+    assert (group.kind.state, group.kind.account, group.count) == ("PENDING", account, 1)
+    assert command(token=token)[-1].endswith(f"\x1e{token}")
 
 
 def test_output_cut_anywhere_fails_or_holds_whole_jobs_only() -> None:

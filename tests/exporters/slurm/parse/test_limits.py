@@ -77,3 +77,9 @@ def test_names_of_any_characters(account: str, user: str) -> None:
     account, user = (text.replace("\n", "").strip() or "x" for text in (account, user.replace("|", "")))
     (found,) = shares(f"  {account}|{user}|1|0.5|0|0|0.5|0.5\n")
     assert (found.account, found.user) == (account, user)
+
+
+def test_a_license_with_a_line_for_each_of_its_layers_is_one() -> None:
+    line = "LicenseName=flat Total={} Used=1 Free=3 Reserved=0 Remote=no Nodes=n[1-2] Mode=3\n"
+    (found,) = licenses(line.format(9) + line.format(4))
+    assert found.total == 9

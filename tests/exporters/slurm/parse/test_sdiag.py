@@ -148,3 +148,15 @@ def test_a_number_cut_in_two_is_no_number() -> None:
     for end in ("Jobs submitted: 10", "total_time:13", "Server thread count:  3"):
         with pytest.raises(ParseError, match="the output is not whole"):
             read(Whole(sdiag), SDIAG[: SDIAG.index(end) + len(end)].encode())
+
+
+def test_a_users_name_may_be_longer_than_its_column_and_two_users_may_share_one() -> None:
+    text = SDIAG + (
+        "\nRemote Procedure Call statistics by user\n"
+        "\tfirst.lastname@example.org(    1234) count:3      ave_time:5      total_time:15\n"
+        "\tann             (    1001) count:2      ave_time:5      total_time:10\n"
+        "\tann             (    1002) count:4      ave_time:5      total_time:20\n"
+    )
+    users = sdiag(text).by_user
+    assert users["first.lastname@example.org"] == Rpcs(3, 15)
+    assert users["ann"] == Rpcs(6, 30)

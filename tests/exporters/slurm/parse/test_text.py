@@ -157,7 +157,12 @@ def test_whole_output_in_pieces_and_one_after_the_other() -> None:
     for byte in "c ä\n".encode():
         parser.feed(bytes([byte]))
     assert parser.finish() == ["c", "ä"]
-    assert read(parser, b"") == []
+
+
+def test_no_output_at_all_is_none() -> None:
+    """Where there is nothing to tell, every command says so."""
+    with pytest.raises(ParseError, match="there is no output"):
+        read(Whole(str.split), b"")
 
 
 def test_an_output_left_half_read_is_forgotten() -> None:

@@ -77,6 +77,20 @@ def test_a_clock_that_goes_back_counts_none_twice() -> None:
     assert waits(parser, NOW + 90, started(-5, 4)) == []
 
 
+def test_a_clock_that_is_set_back_for_good_begins_anew() -> None:
+    parser = begun()
+    assert waits(parser, NOW + 86400, started(-5, 4)) == [("gpu", 4, 1)]
+    assert waits(parser, NOW, started(-5, 4)) == []
+    assert waits(parser, NOW + 60, started(10, 4)) == [("gpu", 4, 1)]
+
+
+def test_jobs_whose_nodes_boot_are_not_counted_yet() -> None:
+    """They get another start when the nodes are there."""
+    parser = begun()
+    line = job_line(state="CONFIGURING", starttime=NOW - 5, eligibletime=NOW - 9)
+    assert waits(parser, NOW + 60, line) == []
+
+
 def test_the_tasks_of_an_array_start_one_by_one() -> None:
     parser = begun()
     lines = [job_line(arraytaskid="2-99"), started(-5, 4, arraytaskid="0"), started(-6, 5, arraytaskid="1")]
