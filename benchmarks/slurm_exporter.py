@@ -41,7 +41,7 @@ VPENSO = (
     ("squeue", "-a", "-r", "-h", "-o", " %A|%u|%T|%C"),
 )
 NATIVE = ("jobs", "jobs-users-accts", "nodes", "partitions", "scheduler")
-ROUNDS = 5
+ROUNDS, PEER_ROUNDS = 5, 3
 FLAT_ROUNDS = 1000
 FLOOR_LIMIT, PEER_LIMIT, NATIVE_LIMIT, P99_LIMIT_MS, MEMORY_LIMIT_MIB, GROWTH_LIMIT_MIB = 1.4, 5.0, 5.0, 5.0, 60.0, 1.0
 DISTURBANCE_LIMIT = 1.1
@@ -92,10 +92,10 @@ def environment(cluster: Cluster) -> dict[str, str]:
     return {**cluster.environment, **FIXED}
 
 
-def refresh(cluster: Cluster, count: int) -> tuple[float, float, float, list[float]]:
+def refresh(cluster: Cluster, count: int, how: str = "rounds") -> tuple[float, float, float, list[float]]:
     """CPU seconds of one refresh: the exporter's own, its commands', slurmctld's; and what refresh.py says besides."""
     before = cluster.cpu()
-    argv = [sys.executable, "-m", "benchmarks.slurm.refresh", "rounds", str(count)]
+    argv = [sys.executable, "-m", "benchmarks.slurm.refresh", how, str(count)]
     done = subprocess.run(argv, cwd=REPOSITORY, env=cluster.environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -110,9 +110,10 @@ def refreshes(cluster: Cluster, size: int) -> bool:
     floor = sum(command_cpu(argv, used) for _ in range(ROUNDS) for argv in (jobs.command(), nodes.COMMAND)) / ROUNDS
     floor_controller = (cluster.cpu() - before) / ROUNDS
     own, commands, controller, (_, memory, plain, packed) = refresh(cluster, ROUNDS)
+    fresh_own, fresh_commands, *_ = refresh(cluster, ROUNDS, "fresh")
     before = cluster.cpu()
-    peer = sum(command_cpu(argv, cluster.environment, check=argv[0] != "sshare") for argv in VPENSO)
-    peer_controller = cluster.cpu() - before
+    peer = sum(command_cpu(argv, cluster.environment, check=argv[0] != "sshare") for argv in VPENSO * PEER_ROUNDS)
+    peer, peer_controller = peer / PEER_ROUNDS, (cluster.cpu() - before) / PEER_ROUNDS
     began = time.monotonic()
     with ThreadPoolExecutor(len(VPENSO)) as pool:
         silent = {"env": cluster.environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -123,6 +124,9 @@ def refreshes(cluster: Cluster, size: int) -> bool:
     print(f"  one squeue and one scontrol    {floor:.3f} ({floor_controller:.3f})")
     print(
         f"  this                           {own + commands:.3f} ({controller:.3f}), of it the exporter's own {own:.3f}"
+    )
+    print(
+        f"  this, every node changed       {fresh_own + fresh_commands:.3f}, of it the exporter's own {fresh_own:.3f}"
     )
     print(f"  vpenso's ten commands          {peer:.3f} ({peer_controller:.3f}); side by side in {side_by_side:.2f} s")
     print(f"  page {plain / 1024:.0f} KiB, compressed {packed / 1024:.0f} KiB; memory {memory:.1f} MiB")

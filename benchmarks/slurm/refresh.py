@@ -1,17 +1,19 @@
-"""The exporter's own work, as the benchmark needs it: refresh.py rounds COUNT | serve PORT
+"""The exporter's own work, as the benchmark needs it: refresh.py rounds COUNT | fresh COUNT | serve PORT
 
-rounds: reads every source COUNT times and prints CPU seconds of this process and of its commands per round, and MiB of
-resident memory after a tenth of the rounds and at the end. serve: answers on PORT while it refreshes without a pause.
+rounds: reads every source COUNT times and prints CPU seconds of this process and of its commands per round, MiB of
+resident memory after a tenth of the rounds and at the end, and bytes of the page, plain and compressed. fresh: the same,
+as if every node had changed since the round before. serve: answers on PORT while it refreshes without a pause.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import threading
 from pathlib import Path
 
-from exporters import sampling
+from exporters import exposition, sampling
 from exporters.serving import listen, serve
 from exporters.slurm.exporter import Exporter
 from exporters.slurm.sources import Options
@@ -29,7 +31,14 @@ def refresh(exporter: Exporter) -> None:
         raise RuntimeError("; ".join(bad))
 
 
-def rounds(count: int) -> None:
+def forget(exporter: Exporter) -> None:
+    """What the exporter keeps of lines and families that were there before, as if all of them had changed."""
+    exporter._renderer = exposition.Renderer()
+    exporter._memory._rows.clear()
+    exporter._asked["nodes"]._parser = exporter._asked["nodes"].kind.parser(Options())
+
+
+def rounds(count: int, fresh: bool = False) -> None:
     """See above."""
     exporter = Exporter(5.0, Options(), 9400, 9341)
     exporter.metrics.gzip_was_asked()  # as Prometheus does
@@ -37,6 +46,8 @@ def rounds(count: int) -> None:
         refresh(exporter)
     own, commands, memory = _used(resource.RUSAGE_SELF), _used(resource.RUSAGE_CHILDREN), 0.0
     for number in range(count):
+        if fresh:
+            forget(exporter)
         refresh(exporter)
         if number == count // 10:
             memory = resident_mib()
@@ -51,8 +62,11 @@ def busy(port: int) -> None:
     refresh(exporter)
 
     def work() -> None:
-        while True:
-            refresh(exporter)
+        try:
+            while True:
+                refresh(exporter)
+        finally:
+            os._exit(1)  # or scrapes would be measured while nothing refreshes
 
     threading.Thread(target=work, daemon=True).start()
     serve("slurm-exporter", {"/metrics": exporter.metrics}, listen("127.0.0.1", port))
@@ -70,4 +84,8 @@ def resident_mib() -> float:
 
 
 if __name__ == "__main__":
-    {"rounds": rounds, "serve": busy}[sys.argv[1]](int(sys.argv[2]))
+    wanted, number = sys.argv[1], int(sys.argv[2])
+    if wanted == "serve":
+        busy(number)
+    else:
+        rounds(number, fresh=wanted == "fresh")
