@@ -1,8 +1,8 @@
 """The exporter's own work, as the benchmark needs it: refresh.py rounds COUNT | fresh COUNT | serve PORT
 
 rounds: reads every source COUNT times and prints CPU seconds of this process and of its commands per round, MiB of
-resident memory after a tenth of the rounds and at the end, and bytes of the page, plain and compressed. fresh: the same,
-as if every node had changed since the round before. serve: answers on PORT while it refreshes without a pause.
+resident memory after a tenth of the rounds and at the end, and bytes of the page, plain and compressed. fresh: the
+same, as if every node had changed since the round before. serve: answers on PORT while it refreshes without a pause.
 """
 
 from __future__ import annotations
