@@ -44,6 +44,10 @@ fi
 
 install bzip2 gcc libc6-dev libdbus-1-dev libhwloc-dev libjson-c-dev liblz4-dev libmunge-dev \
     libncurses-dev libreadline-dev libyaml-dev make perl pkg-config python3
+# From 25.11 on Slurm parses URLs with it, and logs an error at each start where it is not; newer distributions lack it.
+if apt-cache show libhttp-parser-dev >/dev/null 2>&1; then
+    install libhttp-parser-dev
+fi
 
 tar -xzf slurm.tar.gz --strip-components=1 --no-same-owner
 

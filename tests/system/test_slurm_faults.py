@@ -72,12 +72,24 @@ def recovers(cluster: Cluster) -> None:
     cluster.until("it is healthy", lambda: cluster.health("head", SLURM_PORT) == (200, "ok\n"))
 
 
+def memory_kib(cluster: Cluster) -> int:
+    """Resident memory of the exporter."""
+    pid = cluster.pids("head")["slurm-exporter"]
+    return int(cluster.head.exec("sed", "-n", "s/^VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p", f"/proc/{pid}/status"))
+
+
 def footprint(cluster: Cluster) -> tuple[int, int, int]:
     """Threads, open files and children of the exporter."""
     pid = cluster.pids("head")["slurm-exporter"]
     script = f"ls /proc/{pid}/task | wc -l; ls /proc/{pid}/fd | wc -l; ps -o pid= --ppid {pid} | wc -l"
     threads, files, children = map(int, cluster.head.exec("sh", "-c", script).split())
     return threads, files, children
+
+
+def down(cluster: Cluster) -> bool:
+    """Whether the ping found no controller."""
+    _, series = cluster.metrics("head", SLURM_PORT)
+    return series.get('slurm_controller_up{host="head",role="primary"}') == 0
 
 
 def test_a_killed_slurmctld(head: Cluster) -> None:
@@ -182,7 +194,7 @@ def test_an_squeue_that_is_damaged(head: Cluster) -> None:
 
 def test_nothing_grows_while_slurmctld_is_frozen(head: Cluster) -> None:
     head.expect(r"\[slurmctld\] .*error: slurm_\w+.*: (Unexpected missing socket error|Zero Bytes were transmitted)")
-    before = footprint(head)
+    before, memory = footprint(head), memory_kib(head)
     pid = str(head.pids("head")["slurmctld"])
     head.head.exec("kill", "-STOP", pid)
     failures = 'slurm_exporter_source_failures_total{source="jobs"}'
@@ -190,11 +202,16 @@ def test_nothing_grows_while_slurmctld_is_frozen(head: Cluster) -> None:
     head.until("it fails again", lambda: head.metrics("head", SLURM_PORT)[1][failures] >= start + 2, deadline=90)
     threads, _, children = footprint(head)
     assert threads == before[0] and children <= len(KINDS)
-    interval = head.metrics("head", SLURM_PORT)[1]['slurm_exporter_source_interval_seconds{source="jobs"}']
-    assert interval >= 20
+    status, series = head.metrics("head", SLURM_PORT)
+    assert (status, series["slurm_up"]) == (200, 0)
+    assert series['slurm_exporter_source_interval_seconds{source="jobs"}'] >= 20
+    assert not [key for key in series if key.startswith(("slurm_nodes", "slurm_queue", "slurm_cpus", "slurm_user"))]
+    assert head.health("head", SLURM_PORT)[0] == 503
+    head.until("the ping says so", lambda: down(head), deadline=60)
     head.head.exec("kill", "-CONT", pid)
     recovers(head)
     head.until("all is closed", lambda: footprint(head)[1] <= before[1] + len(KINDS), deadline=30)
+    assert memory_kib(head) < memory + 4096
 
 
 def test_a_node_that_is_deleted(head: Cluster) -> None:
