@@ -14,7 +14,7 @@ from bootstrap import health
 from tests.bootstrap import daemon
 
 CAPTURES = Path(__file__).resolve().parents[1] / "captures/slurm"
-VERSIONS = sorted(path.name for path in CAPTURES.iterdir())
+VERSIONS = sorted(path.name for path in CAPTURES.iterdir() if "-" not in path.name)
 
 
 def captured(version: str, name: str) -> str:
