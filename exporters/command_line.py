@@ -52,6 +52,13 @@ def interval_seconds(text: str) -> float:
     return int(text) / 1000
 
 
+def whole_number(text: str, flag: str, least: int, most: int) -> int:
+    """A flag's number; raises ValueError."""
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise ValueError(f"{flag} {text!r} is not a whole number from {least} to {most}")
+    return int(text)
+
+
 def or_exit(prog: str, attempt: Callable[[], T]) -> T:
     """The result of an attempt; ValueError and OSError become one line on stderr and exit status 2."""
     try:

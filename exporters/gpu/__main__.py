@@ -107,13 +107,6 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return checked
 
 
-def whole_number(text: str, flag: str) -> int:
-    """Raises ValueError."""
-    if not text.isdigit() or int(text) > 1024:
-        raise ValueError(f"{flag} {text!r} is not a whole number from 0 to 1024")
-    return int(text)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve GPU metrics until told to stop, or show them once."""
     arguments = parser().parse_args(argv)
@@ -128,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             interval=command_line.interval_seconds(arguments.collect_interval),
             options=collect.Options(arguments.hostname_label, arguments.hpc_job_labels == "duplicate"),
             processes=arguments.process_metrics,
-            expected=whole_number(arguments.gpus_expected, "--gpus-expected"),
+            expected=command_line.whole_number(arguments.gpus_expected, "--gpus-expected", 0, 1024),
             jobs_folder=Path(arguments.hpc_job_mapping_dir) if arguments.hpc_job_mapping_dir else None,
         )
         return setup, Exporter(setup, pages)

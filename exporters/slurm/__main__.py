@@ -49,13 +49,6 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def whole_number(text: str, flag: str, least: int, most: int) -> int:
-    """Raises ValueError."""
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-        raise ValueError(f"{flag} {text!r} is not a whole number from {least} to {most}")
-    return int(text)
-
-
 def check_slurm() -> None:
     """Raises ValueError where Slurm is not installed, and OSError where its configuration cannot be read."""
     missing = sorted({kind.command(Options())[0] for kind in KINDS if not shutil.which(kind.command(Options())[0])})
@@ -79,10 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         interval = command_line.interval_seconds(arguments.collect_interval)
         options = Options(
             token=secrets.token_hex(3),
-            job_metrics=whole_number(arguments.job_metrics, "--job-metrics", 0, 100_000),
-            label_limit=whole_number(arguments.label_limit, "--label-limit", 1, 1_000_000),
+            job_metrics=command_line.whole_number(arguments.job_metrics, "--job-metrics", 0, 100_000),
+            label_limit=command_line.whole_number(arguments.label_limit, "--label-limit", 1, 1_000_000),
         )
-        gpu_port = whole_number(arguments.gpu_exporter_port, "--gpu-exporter-port", 1, 65535)
+        gpu_port = command_line.whole_number(arguments.gpu_exporter_port, "--gpu-exporter-port", 1, 65535)
         check_slurm()
         return interval, options, gpu_port
 
